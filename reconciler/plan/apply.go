@@ -1,0 +1,47 @@
+package plan
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// ErrStale is what a target answers when the thing a change is about is no
+// longer the one that was observed. Observing and planning again helps.
+var ErrStale = errors.New("it changed since it was looked at")
+
+// Progress is told how a change comes along. All methods may be called from any
+// goroutine, and must not block.
+type Progress interface {
+	// Reached says that the thing has come to a phase. Steps that wait for it may
+	// begin. It is called at most once for each phase, in order; phases may be
+	// left out.
+	Reached(spec.Phase)
+	// Doing says what is being done now, in a few words: "pulling", "waiting for
+	// health". done and total count bytes or steps; a total of 0 is not known.
+	Doing(what string, done, total int64)
+}
+
+// Failure is why a service did not become ready.
+type Failure struct {
+	Ref    spec.Ref
+	Reason string   // "exited with code 3", "not healthy within 5m"
+	Log    []string // the last lines the container wrote, oldest first
+	// RolledBack: the container that ran before runs again.
+	RolledBack bool
+	// Kept says why there was no rollback where one might be expected, or "".
+	Kept string
+}
+
+func (f *Failure) Error() string {
+	var b strings.Builder
+	b.WriteString(f.Reason)
+	if f.RolledBack {
+		b.WriteString("; the container before it runs again")
+	}
+	if f.Kept != "" {
+		b.WriteString("; " + f.Kept)
+	}
+	return b.String()
+}

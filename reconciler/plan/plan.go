@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Stages besides those of the tiers, which are called after them.
+const (
+	StagePrepare = "prepare" // images of all tiers, before anything is touched
+	StageRemove  = "remove"  // what no tier declares any more, last
+)
+
+// Cause is one reason for a step, in words a person can use. A step of its own
+// making has the Difference; one that follows from another step names it by Ref.
+type Cause struct {
+	Ref    spec.Ref `json:"ref"`
+	Reason string   `json:"reason"`
+}
+
+// Dep is what a step waits for: another step of the same stage to reach a phase.
+type Dep struct {
+	Step  int        `json:"step"`
+	Until spec.Phase `json:"-"`
+}
+
+// Step is one change and everything that is to be known about it.
+type Step struct {
+	ID      int // from 1, over the whole plan
+	Change  Change
+	After   []Dep
+	Because []Cause
+	Fields  []drift.Field // what differs
+}
+
+// Stage is a group of steps. A stage begins when the one before it has no
+// failure and its tier is ready.
+type Stage struct {
+	Tier  string // a tier's name, StagePrepare or StageRemove
+	Steps []Step
+}
+
+// Held is a difference nothing is done about, and the rule that says so.
+type Held struct {
+	Ref    spec.Ref      `json:"ref"`
+	Tier   string        `json:"tier,omitempty"`
+	Rule   string        `json:"rule"`
+	Reason string        `json:"reason"`
+	Verb   Verb          `json:"verb,omitempty"` // what would have been done
+	Fields []drift.Field `json:"fields,omitempty"`
+	Found  drift.Verdict `json:"verdict"`
+}
+
+// Plan is what to do to bring reality to one revision.
+type Plan struct {
+	Project     string
+	Revision    spec.Revision
+	Fingerprint string // of the stages and what is held: equal plans have equal ones
+	Stages      []Stage
+	Held        []Held
+}
+
+// Empty tells whether there is nothing to do.
+func (p Plan) Empty() bool { return len(p.Stages) == 0 }
+
+// Steps are those of all stages, in order.
+func (p Plan) Steps() []Step {
+	var all []Step
+	for _, s := range p.Stages {
+		all = append(all, s.Steps...)
+	}
+	return all
+}

@@ -1,0 +1,37 @@
+package plan
+
+import "github.com/flumendata/flumen-agent/spec"
+
+// Rule is a guard over the finished plan: a step it gives a reason for is held,
+// and with it whatever needs what that step would have made.
+type Rule struct {
+	Name  string
+	Holds func(Step) (reason string) // "" lets the step pass
+}
+
+// Obstacle is something outside the plan that would make a step fail: a host port
+// that another process holds, a disk that is too full.
+type Obstacle struct {
+	Ref    spec.Ref
+	Rule   string // a word for it: "port", "disk", "major-version"
+	Reason string // what is in the way and what to do about it
+}
+
+// Around makes a rule of each obstacle: it holds the steps that make or replace
+// the thing the obstacle is about.
+func Around(obstacles []Obstacle) []Rule {
+	var rules []Rule
+	for _, o := range obstacles {
+		rules = append(rules, Rule{o.Rule, func(s Step) string {
+			if s.Change.Ref() != o.Ref {
+				return ""
+			}
+			switch s.Change.(type) {
+			case Create, Replace, Start, Update, Restart:
+				return o.Reason
+			}
+			return ""
+		}})
+	}
+	return rules
+}

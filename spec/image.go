@@ -1,0 +1,53 @@
+package spec
+
+// PullPolicy says when an image is fetched from its registry.
+type PullPolicy string
+
+// The pull policies of Compose that the agent follows.
+const (
+	PullMissing PullPolicy = "missing" // when it is not there (the default)
+	PullAlways  PullPolicy = "always"  // on each new revision and each apply
+	PullNever   PullPolicy = "never"
+	PullBuild   PullPolicy = "build" // build, never pull
+)
+
+// Image is a container image that services of this project run: pulled, or built
+// from a context on this machine.
+type Image struct {
+	Name     string // the reference services use, as in "postgres:17"
+	Platform string // "linux/arm64", or "" for the engine's own
+	Pull     PullPolicy
+	Build    *Build // nil: it is only pulled
+}
+
+// Build is how an image is made from source.
+type Build struct {
+	Context          string // an absolute path
+	Dockerfile       string // an absolute path, or "" with an inline one
+	DockerfileInline string
+	Args             map[string]Value
+	Target           string
+	Labels           map[string]string
+	Network          string
+	NoCache          bool
+	// Digest covers all of the above and every file of the context that
+	// .dockerignore lets through: "sha256:...".
+	Digest string
+}
+
+// Ref is "image/NAME".
+func (i *Image) Ref() Ref { return Ref{KindImage, i.Name} }
+
+// After is empty: images come first.
+func (i *Image) After() []Dep { return nil }
+
+// Fields holds the digest of the build, for an image that is built.
+func (i *Image) Fields() Fields {
+	f := Fields{}
+	if i.Build != nil {
+		f.set("build", i.Build.Digest)
+	}
+	return f
+}
+
+func (*Image) resource() {}

@@ -1,0 +1,132 @@
+package spec
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Masked is what a sensitive Value looks like wherever it is printed.
+const Masked = "***"
+
+// Value is the text of one field. A sensitive one prints and marshals as ***;
+// only a target may Reveal it. The zero Value means "not there", which is not
+// the same as an empty text.
+type Value struct {
+	text      string
+	present   bool
+	sensitive bool
+}
+
+// Plain is a Value that everybody may see.
+func Plain(text string) Value { return Value{text: text, present: true} }
+
+// Sensitive is a Value that never leaves the process as it is.
+func Sensitive(text string) Value { return Value{text: text, present: true, sensitive: true} }
+
+// IsZero tells whether there is no value at all.
+func (v Value) IsZero() bool { return !v.present }
+
+// IsSensitive tells whether the value must not be shown.
+func (v Value) IsSensitive() bool { return v.sensitive }
+
+// Equal compares the texts; whether they are sensitive makes no difference.
+func (v Value) Equal(o Value) bool { return v.present == o.present && v.text == o.text }
+
+// Reveal gives the text itself. It is for targets, which hand it to the system
+// they look after, and for nobody else.
+func (v Value) Reveal() string { return v.text }
+
+// Hide is the same value, sensitive.
+func (v Value) Hide() Value {
+	v.sensitive = v.present
+	return v
+}
+
+func (v Value) String() string {
+	if v.sensitive {
+		return Masked
+	}
+	return v.text
+}
+
+// MarshalJSON writes null for a value that is not there.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if !v.present {
+		return []byte("null"), nil
+	}
+	return json.Marshal(v.String())
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote: a masked value comes back as the
+// mask, for what was hidden cannot be had again.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*v = Value{}
+		return nil
+	}
+	v.present, v.sensitive = true, false
+	return json.Unmarshal(b, &v.text)
+}
+
+// Fields is what a resource looks like, attribute by attribute, in canonical
+// text: "env.TZ", "mount./data.source", "port.5432/tcp". An attribute that is
+// left to the image or the engine is not in it.
+type Fields map[string]Value
+
+// Names gives the field names in order.
+func (f Fields) Names() []string { return slices.Sorted(maps.Keys(f)) }
+
+// set adds a plain field unless the text is empty.
+func (f Fields) set(name, text string) {
+	if text != "" {
+		f[name] = Plain(text)
+	}
+}
+
+// flag adds a field "true" if on.
+func (f Fields) flag(name string, on bool) {
+	if on {
+		f[name] = Plain("true")
+	}
+}
+
+// list adds a field with a JSON-like list, unless it is nil. An empty list
+// counts: it says "nothing", which is not "as the image has it".
+func (f Fields) list(name string, items []string) {
+	if items != nil {
+		b, _ := json.Marshal(items)
+		f[name] = Plain(string(b))
+	}
+}
+
+// sortedList is list for sets, where order means nothing and none is the default.
+func (f Fields) sortedList(name string, items []string) {
+	if len(items) > 0 {
+		sorted := slices.Clone(items)
+		slices.Sort(sorted)
+		f.list(name, slices.Compact(sorted))
+	}
+}
+
+// sensitiveWords make a variable or key a secret by its name.
+var sensitiveWords = []string{"password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey", "credential"}
+
+// SensitiveName tells whether something of this name is likely a secret, from
+// the words in it: POSTGRES_PASSWORD, AWS_SECRET_ACCESS_KEY, apiToken, GPG_KEY.
+func SensitiveName(name string) bool {
+	folded := strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
+	for _, w := range sensitiveWords {
+		if strings.Contains(folded, w) {
+			return true
+		}
+	}
+	lower := strings.ToLower(name)
+	return lower == "key" || strings.HasSuffix(lower, "_key") || strings.HasSuffix(lower, "-key") || strings.HasSuffix(lower, "_pass") || strings.HasSuffix(lower, "_pwd")
+}
