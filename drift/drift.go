@@ -75,9 +75,14 @@ func Compare(want spec.Desired, have Observed) Drift {
 	}
 	for _, ref := range have.Refs() {
 		found := have.Found[ref]
-		if !wanted[ref] && found.Owned {
-			all = append(all, Difference{Ref: ref, Verdict: Extra, Have: &found, Reason: "no tier declares it"})
+		if wanted[ref] || !found.Owned {
+			continue
 		}
+		d := Difference{Ref: ref, Verdict: Extra, Have: &found, Reason: "no tier declares it"}
+		if reason, unseen := have.Unseen(ref); unseen {
+			d.Verdict, d.Reason = Unseen, reason
+		}
+		all = append(all, d)
 	}
 	return all
 }

@@ -42,13 +42,13 @@ type Stage struct {
 
 // Held is a difference nothing is done about, and the rule that says so.
 type Held struct {
-	Ref    spec.Ref      `json:"ref"`
-	Tier   string        `json:"tier,omitempty"`
-	Rule   string        `json:"rule"`
-	Reason string        `json:"reason"`
-	Verb   Verb          `json:"verb,omitempty"` // what would have been done
-	Fields []drift.Field `json:"fields,omitempty"`
-	Found  drift.Verdict `json:"verdict"`
+	Ref     spec.Ref      `json:"ref"`
+	Tier    string        `json:"tier,omitempty"`
+	Rule    string        `json:"rule"`
+	Reason  string        `json:"reason"`
+	Verb    Verb          `json:"verb,omitempty"` // what would have been done
+	Fields  []drift.Field `json:"fields,omitempty"`
+	Verdict drift.Verdict `json:"verdict"`
 }
 
 // Plan is what to do to bring reality to one revision.

@@ -1,0 +1,181 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Names of the rules that Build itself applies.
+const (
+	RuleData     = "data"     // volumes are never replaced or removed
+	RuleForeign  = "foreign"  // what is not ours is not touched
+	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
+	RuleExternal = "external" // an external thing is for others to make
+	RulePull     = "pull"     // pull_policy forbids fetching the image
+	RuleNeeds    = "needs"    // something it needs is held
+	RuleTier     = "tier"     // a lower tier cannot become ready
+)
+
+// Build plans what brings reality, seen as have and differing by d, to want. Each
+// rule may hold steps back. Equal arguments give equal plans.
+//
+// It works in passes over a draft of one change per Ref: a change for each
+// difference, the consequences of those changes for what depends on them, room for
+// what needs a place that something else holds, the rules, and last the order.
+func Build(want spec.Desired, have drift.Observed, d drift.Drift, rules ...Rule) Plan {
+	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: map[spec.Ref]Held{}}
+	for _, difference := range d {
+		b.answer(difference)
+	}
+	b.addConsequences()
+	b.makeRoom()
+	b.applyRules(rules)
+	b.holdDependents()
+	p := Plan{Project: want.Project, Revision: want.Revision, Stages: b.stages(), Held: b.heldInOrder()}
+	p.Fingerprint = fingerprint(p)
+	return p
+}
+
+// draft is a step in the making.
+type draft struct {
+	change  Change
+	tier    string
+	because []Cause
+	fields  []drift.Field
+	verdict drift.Verdict
+	first   []spec.Ref // drafts that must be done before this one, whatever the spec says
+}
+
+type builder struct {
+	want   spec.Desired
+	have   drift.Observed
+	drafts map[spec.Ref]*draft
+	held   map[spec.Ref]Held
+}
+
+// refs gives the drafts' Refs in order: passes must not depend on how maps are walked.
+func (b *builder) refs() []spec.Ref {
+	return slices.SortedFunc(maps.Keys(b.drafts), spec.Ref.Compare)
+}
+
+// answer drafts the change that removes one difference, or holds it.
+func (b *builder) answer(d drift.Difference) {
+	change, rule, reason := answer(d)
+	if rule != "" {
+		b.held[d.Ref] = Held{Ref: d.Ref, Tier: d.Tier, Rule: rule, Reason: reason, Fields: d.Fields, Verdict: d.Verdict}
+		return
+	}
+	b.drafts[d.Ref] = &draft{
+		change: change, tier: d.Tier, fields: d.Fields, verdict: d.Verdict,
+		because: []Cause{{d.Ref, because(d)}},
+	}
+}
+
+// answer gives either a change or the rule that forbids one.
+func answer(d drift.Difference) (c Change, rule, reason string) {
+	switch d.Verdict {
+	case drift.Missing, drift.Stale:
+		return answerMissing(d)
+	case drift.Changed:
+		return answerChanged(d)
+	case drift.Down:
+		return Start{d.Want, *d.Have}, "", ""
+	case drift.Unready:
+		service, ok := d.Want.(*spec.Service)
+		if ok && service.RestartUnhealthy && d.Have.State == drift.Unhealthy {
+			return Restart{d.Want, *d.Have}, "", ""
+		}
+		return Wait{d.Want, *d.Have}, "", ""
+	case drift.Extra:
+		if d.Ref.Kind == spec.KindVolume {
+			return nil, RuleData, "no tier declares it, and volumes are never removed by the agent; when its data is no longer needed: docker volume rm " + name(*d.Have)
+		}
+		return Remove{*d.Have}, "", ""
+	case drift.Foreign:
+		return nil, RuleForeign, fmt.Sprintf("a %s of this name exists and does not belong to the project; it is left alone: rename or remove it, or choose another name", engineWord(d.Ref.Kind))
+	case drift.Unseen:
+		return nil, RuleUnseen, "could not be looked at: " + d.Reason
+	default:
+		panic("plan: no answer to verdict " + string(d.Verdict))
+	}
+}
+
+func answerMissing(d drift.Difference) (Change, string, string) {
+	switch want := d.Want.(type) {
+	case *spec.Network:
+		if want.External {
+			return nil, RuleExternal, "declared external and not there; make it with: docker network create " + want.Name
+		}
+	case *spec.Volume:
+		if want.External {
+			return nil, RuleExternal, "declared external and not there; make it with: docker volume create " + want.Name
+		}
+	case *spec.Image:
+		if want.Pull == spec.PullNever && want.Build == nil {
+			return nil, RulePull, "not on the engine, and pull_policy is never; load it with: docker pull " + want.Name
+		}
+	}
+	return Create{d.Want}, "", ""
+}
+
+func answerChanged(d drift.Difference) (Change, string, string) {
+	switch d.Want.(type) {
+	case *spec.Image:
+		return Create{d.Want}, "", ""
+	case *spec.Volume:
+		return nil, RuleData, "a volume cannot be changed without making it anew, which would lose its data; change the spec back, or move the data to a volume of another name"
+	case *spec.Service:
+		if updatable(d.Fields) {
+			return Update{d.Want, *d.Have, d.Fields}, "", ""
+		}
+	}
+	return Replace{d.Want, *d.Have}, "", ""
+}
+
+// because says in words why a difference needs a step.
+func because(d drift.Difference) string {
+	switch d.Verdict {
+	case drift.Missing:
+		return "is not there"
+	case drift.Changed:
+		return "differs in " + fieldList(d.Fields)
+	}
+	return d.Reason
+}
+
+func fieldList(fields []drift.Field) string {
+	const most = 3
+	s := ""
+	for i, f := range fields {
+		switch {
+		case i == most:
+			return fmt.Sprintf("%s and %d more", s, len(fields)-most)
+		case i > 0:
+			s += ", "
+		}
+		s += f.Name
+	}
+	return s
+}
+
+func engineWord(k spec.Kind) string {
+	if k == spec.KindService {
+		return "container"
+	}
+	return string(k)
+}
+
+// name is what the engine calls a thing, as far as its fields tell.
+func name(f drift.Found) string {
+	if f.ID != "" && f.Ref.Kind == spec.KindVolume {
+		return f.ID
+	}
+	if n, ok := f.Fields["name"]; ok {
+		return n.String()
+	}
+	return f.Ref.Name
+}
