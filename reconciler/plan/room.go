@@ -169,6 +169,19 @@ func (b *builder) absent(ref spec.Ref) bool {
 	return held.Verdict == drift.Missing || held.Verdict == drift.Foreign || !exists || !found.Owned
 }
 
+// unready tells whether something that is held keeps its tier from becoming ready: it
+// is not there, or it is and does not work. What is held as it runs does not.
+func (b *builder) unready(ref spec.Ref) bool {
+	if _, ok := b.held[ref]; !ok {
+		return false
+	}
+	switch b.have.Found[ref].State {
+	case drift.Present, drift.Running, drift.Healthy, drift.Done:
+		return b.absent(ref)
+	}
+	return true
+}
+
 // holdDependents holds what cannot be done because of what is held already: a
 // service whose network is held, and every change in tiers above one that cannot
 // become ready. What only has to be started again still is: keeping things running
@@ -218,7 +231,7 @@ func (b *builder) holdTiersAbove() {
 			continue
 		}
 		for _, r := range tier.Resources {
-			if b.absent(r.Ref()) {
+			if b.unready(r.Ref()) {
 				blocked, blocker = tier.Name, r.Ref()
 				break
 			}
