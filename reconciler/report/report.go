@@ -1,0 +1,86 @@
+// Package report says what a run did, and how things stand: a Report of one run and
+// a Status of the project, as text for people and JSON for machines.
+//
+// The package is pure: it turns values into values and text.
+package report
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Outcome is what became of a step.
+type Outcome string
+
+// The outcomes.
+const (
+	Done       Outcome = "done"
+	Failed     Outcome = "failed"
+	RolledBack Outcome = "rolled_back" // it failed, and what was there before runs again
+	Skipped    Outcome = "skipped"     // its turn never came
+)
+
+// Step is one step of a run and what became of it.
+type Step struct {
+	Tier    string        `json:"tier"`
+	Verb    plan.Verb     `json:"verb"`
+	Ref     spec.Ref      `json:"ref"`
+	Reason  string        `json:"reason"`
+	Fields  []drift.Field `json:"fields,omitempty"`
+	Outcome Outcome       `json:"outcome"`
+	Error   string        `json:"error,omitempty"`
+	Log     []string      `json:"log,omitempty"` // the last lines of what failed
+	Took    time.Duration `json:"took_ns"`
+}
+
+// Report is one run: what was found, what was done about it, and what is left.
+type Report struct {
+	Project  string        `json:"project"`
+	Revision spec.Revision `json:"revision"`
+	Trigger  string        `json:"trigger"` // what made the agent look
+	At       time.Time     `json:"at"`
+	Took     time.Duration `json:"took_ns"`
+	Before   drift.Drift   `json:"differences"`
+	Steps    []Step        `json:"steps"`
+	Held     []plan.Held   `json:"held"`
+	// After is what still differs, seen after the last step. Nil when the run ended
+	// before it could look again.
+	After drift.Drift `json:"after"`
+	// Ready: everything was seen to be as it should be, after the last step. What is
+	// held and works as it is does not count against it.
+	Ready bool `json:"ready"`
+	// Fault is why the run could not be carried out at all, or was cut short.
+	Fault string `json:"fault,omitempty"`
+}
+
+// Err joins everything that failed, or is nil.
+func (r Report) Err() error {
+	var all *multierror.Error
+	if r.Fault != "" {
+		all = multierror.Append(all, errors.New(r.Fault))
+	}
+	for _, s := range r.Steps {
+		if s.Outcome == Failed || s.Outcome == RolledBack {
+			all = multierror.Append(all, fmt.Errorf("%s %s: %s", s.Verb, s.Ref, s.Error))
+		}
+	}
+	return all.ErrorOrNil()
+}
+
+// Count is the number of steps with that outcome.
+func (r Report) Count(o Outcome) int {
+	n := 0
+	for _, s := range r.Steps {
+		if s.Outcome == o {
+			n++
+		}
+	}
+	return n
+}

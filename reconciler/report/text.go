@@ -1,0 +1,79 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+)
+
+// Text writes the report for people: what failed and why, what is held, and one
+// line that says how things stand.
+func (r Report) Text(w io.Writer, paint plan.Paint) {
+	for _, s := range r.Steps {
+		if s.Outcome != Done {
+			s.text(w, paint)
+		}
+	}
+	for _, h := range r.Held {
+		fmt.Fprintf(w, "%s %s (rule %s): %s\n", paint.On(plan.Yellow, "held"), h.Ref, h.Rule, h.Reason)
+	}
+	if r.Fault != "" {
+		fmt.Fprintf(w, "%s %s\n", paint.On(plan.Red, "error"), r.Fault)
+	}
+	fmt.Fprintln(w, r.Summary(paint))
+}
+
+func (s Step) text(w io.Writer, paint plan.Paint) {
+	colour := plan.Red
+	if s.Outcome == Skipped {
+		colour = plan.Dim
+	}
+	fmt.Fprintf(w, "%s %s %s: %s\n", paint.On(colour, outcomeWord(s.Outcome)), s.Verb, s.Ref, s.Error)
+	for _, line := range s.Log {
+		fmt.Fprintf(w, "    %s %s\n", paint.On(plan.Dim, "|"), line)
+	}
+}
+
+func outcomeWord(o Outcome) string {
+	if o == RolledBack {
+		return "rolled back"
+	}
+	return string(o)
+}
+
+// Summary is the report in one line.
+func (r Report) Summary(paint plan.Paint) string {
+	took := Duration(r.Took)
+	failed := r.Count(Failed) + r.Count(RolledBack)
+	switch {
+	case r.Fault != "" || failed > 0:
+		return fmt.Sprintf("%s %s is not as revision %s says: %d steps done, %d failed, %d skipped, %d held, in %s.",
+			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), failed, r.Count(Skipped), len(r.Held), took)
+	case len(r.Held) > 0:
+		return fmt.Sprintf("%s %s: %d steps done, %d held back, in %s.",
+			paint.On(plan.Yellow, "!"), r.Project, r.Count(Done), len(r.Held), took)
+	case len(r.Steps) == 0:
+		return fmt.Sprintf("%s %s is as revision %s says; nothing to do (looked in %s).",
+			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), took)
+	case !r.Ready:
+		return fmt.Sprintf("%s %s changed again while the run went on: %d steps done, %d differences left, in %s.",
+			paint.On(plan.Yellow, "!"), r.Project, r.Count(Done), len(r.After), took)
+	default:
+		return fmt.Sprintf("%s %s is as revision %s says: %d steps done, everything ready, in %s.",
+			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), r.Count(Done), took)
+	}
+}
+
+// Duration writes a time span as people do: 340ms, 2.4s, 1m12s.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	default:
+		return d.Round(time.Second).String()
+	}
+}
