@@ -18,6 +18,7 @@ const (
 	RulePull     = "pull"     // pull_policy forbids fetching the image
 	RuleNeeds    = "needs"    // something it needs is held
 	RuleTier     = "tier"     // a lower tier cannot become ready
+	RuleBackoff  = "backoff"  // it failed before, and its time to be tried again has not come
 )
 
 // Build plans what brings reality, seen as have and differing by d, to want. Each

@@ -139,7 +139,8 @@ func (b *builder) heldInOrder() []Held {
 		rank[tier.Name] = i + 1
 	}
 	var all []Held
-	for _, h := range b.held {
+	for ref, h := range b.held {
+		h.Works = !b.unready(ref)
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, c Held) int {

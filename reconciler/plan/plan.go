@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -49,6 +51,8 @@ type Held struct {
 	Verb    Verb          `json:"verb,omitempty"` // what would have been done
 	Fields  []drift.Field `json:"fields,omitempty"`
 	Verdict drift.Verdict `json:"verdict"`
+	// Works: it is there and does its work as it is, so nothing has to wait for it.
+	Works bool `json:"works"`
 }
 
 // Plan is what to do to bring reality to one revision.
@@ -62,6 +66,24 @@ type Plan struct {
 
 // Empty tells whether there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Stages) == 0 }
+
+// Settled tells whether there is nothing to do, and what is held works as it is.
+func (p Plan) Settled() bool {
+	return p.Empty() && !slices.ContainsFunc(p.Held, func(h Held) bool { return !h.Works })
+}
+
+// Images is the part of the plan that fetches and builds images, if there is one.
+func (p Plan) Images() (Plan, bool) {
+	part := p
+	part.Stages = nil
+	for _, stage := range p.Stages {
+		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool { return s.Change.Ref().Kind != spec.KindImage })
+		if len(steps) > 0 {
+			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
+		}
+	}
+	return part, !part.Empty()
+}
 
 // Steps are those of all stages, in order.
 func (p Plan) Steps() []Step {

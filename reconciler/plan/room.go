@@ -170,10 +170,15 @@ func (b *builder) absent(ref spec.Ref) bool {
 }
 
 // unready tells whether something that is held keeps its tier from becoming ready: it
-// is not there, or it is and does not work. What is held as it runs does not.
+// is not there, it is and does not work, or it has failed to become what the spec
+// says. What else is held as it runs does not.
 func (b *builder) unready(ref spec.Ref) bool {
-	if _, ok := b.held[ref]; !ok {
+	held, ok := b.held[ref]
+	if !ok {
 		return false
+	}
+	if held.Rule == RuleBackoff {
+		return true
 	}
 	switch b.have.Found[ref].State {
 	case drift.Present, drift.Running, drift.Healthy, drift.Done:

@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/flumendata/flumen-agent/spec"
+import (
+	"strings"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
 
 // Rule is a guard over the finished plan: a step it gives a reason for is held,
 // and with it whatever needs what that step would have made.
@@ -34,4 +39,20 @@ func Around(obstacles []Obstacle) []Rule {
 		}})
 	}
 	return rules
+}
+
+// KeepMovedTags holds the replacing of containers only because the tag of their
+// image names another image by now.
+var KeepMovedTags = Rule{"moved-tag", func(s Step) string {
+	replace, ok := s.Change.(Replace)
+	if !ok || len(s.Fields) != 1 || len(s.Because) != 1 || !moved(s.Fields[0]) {
+		return ""
+	}
+	return "the tag " + s.Fields[0].Want.String() + " names another image now; " + replace.Ref().Name + " follows at the next revision, or with: flumen-agent apply"
+}}
+
+// moved tells whether a difference is only that the wanted reference names another
+// image than it did when the container was made.
+func moved(f drift.Field) bool {
+	return f.Name == "image" && strings.HasPrefix(f.Have.String(), f.Want.String()+" (")
 }

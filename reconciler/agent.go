@@ -1,0 +1,184 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// errNewer ends the waiting of a run that a newer revision has overtaken.
+var errNewer = errors.New("a newer revision is here")
+
+// Agent keeps a system at its desired state: it converges whenever something says
+// that there may be something to do, one run at a time.
+type Agent struct {
+	// Load gives the desired state as it is now. An error leaves what runs alone:
+	// the last state that loaded stays in force.
+	Load       func(context.Context) (spec.Desired, error)
+	Reconciler *Reconciler
+	// Triggers are watched while the agent runs. Each blocks until its context is
+	// done, and calls look with a reason whenever there may be something to do.
+	Triggers []func(ctx context.Context, look func(why string))
+	// Interval is how often to look when nothing else gives a reason to.
+	Interval time.Duration
+	// NoHeal looks and reports, and changes nothing.
+	NoHeal bool
+	Log    *slog.Logger
+	// Reported is told of every run; it may be nil.
+	Reported func(report.Report)
+
+	mailbox chan string // capacity one: the newest reason to look is enough
+	current *spec.Desired
+	retry   backoff
+	said    string // the last condition that was logged, so that each is said once
+}
+
+// Run looks, converges and keeps looking until ctx ends. A run in progress is ended
+// at a safe point then.
+func (a *Agent) Run(ctx context.Context) {
+	a.mailbox = make(chan string, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	var triggers sync.WaitGroup
+	for _, watch := range a.Triggers {
+		triggers.Go(func() { watch(ctx, a.look) })
+	}
+	defer triggers.Wait()
+	defer cancel()
+	a.look("start")
+	for {
+		timer := time.NewTimer(a.untilNext())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case why := <-a.mailbox:
+			timer.Stop()
+			a.pass(ctx, why)
+		case <-timer.C:
+			a.pass(ctx, "interval")
+		}
+	}
+}
+
+// look puts a reason into the mailbox; one that waits there already is enough.
+func (a *Agent) look(why string) {
+	select {
+	case a.mailbox <- why:
+	default:
+	}
+}
+
+// untilNext is how long to sleep when nobody calls.
+func (a *Agent) untilNext() time.Duration {
+	wait := a.Interval
+	if next, ok := a.retry.next(); ok {
+		wait = min(wait, time.Until(next))
+	}
+	return max(wait, 0)
+}
+
+// pass loads the desired state and converges to it. When a newer one comes while it
+// is at it, the run is cut short and the newer one has its turn.
+func (a *Agent) pass(ctx context.Context, why string) {
+	isNew := a.load(ctx)
+	for a.current != nil && ctx.Err() == nil {
+		overtaken := a.run(ctx, *a.current, why, isNew)
+		if !overtaken {
+			return
+		}
+		why, isNew = "newer revision", true
+	}
+}
+
+// load takes over what Load gives and tells whether it is a new revision.
+func (a *Agent) load(ctx context.Context) (isNew bool) {
+	want, err := a.Load(ctx)
+	if err != nil {
+		a.sayOnce(slog.LevelError, "spec does not load, what runs is left alone", "err", err)
+		return false
+	}
+	isNew = a.current == nil || a.current.Revision.ID != want.Revision.ID
+	if isNew {
+		a.current = &want
+		a.retry.at(want.Revision.ID)
+		a.Log.Info("revision loaded", "project", want.Project, "revision", want.Revision.Short())
+	}
+	return isNew
+}
+
+// run does one run, and tells whether a newer revision ended it. Reasons to look
+// that come in the meantime are looked at for a newer revision, and kept.
+func (a *Agent) run(ctx context.Context, want spec.Desired, why string, isNew bool) (overtaken bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan report.Report, 1)
+	go func() { done <- a.once(ctx, want, why, isNew) }()
+	again := ""
+	for {
+		select {
+		case rep := <-done:
+			a.finish(rep)
+			if again != "" {
+				a.look(again)
+			}
+			return overtaken
+		case again = <-a.mailbox:
+			if a.load(ctx) {
+				overtaken, again = true, ""
+				cancel(errNewer)
+			}
+		}
+	}
+}
+
+// once looks, or looks and converges.
+func (a *Agent) once(ctx context.Context, want spec.Desired, why string, isNew bool) report.Report {
+	if a.NoHeal {
+		return a.Reconciler.Check(ctx, want, why)
+	}
+	o := Options{Trigger: why, Refresh: isNew, KeepMoved: !isNew}
+	o.Rules = append(o.Rules, a.retry.rule(time.Now()))
+	return a.Reconciler.Converge(ctx, want, o)
+}
+
+// finish takes note of a run that is over, and says what is worth saying.
+func (a *Agent) finish(rep report.Report) {
+	if rep.Revision.ID == a.retry.revision {
+		a.retry.note(rep.Steps, time.Now())
+	}
+	if a.Reported != nil {
+		a.Reported(rep)
+	}
+	attrs := []any{"revision", rep.Revision.Short(), "cause", rep.Trigger, "took", rep.Took.Round(time.Millisecond)}
+	switch {
+	case rep.Fault != "":
+		a.sayOnce(slog.LevelError, "run failed", "err", rep.Fault, "revision", rep.Revision.Short())
+	case rep.Err() != nil:
+		a.said = ""
+		a.Log.Error("run ended with failures", append(attrs, "failed", rep.Count(report.Failed)+rep.Count(report.RolledBack))...)
+	case len(rep.Steps) > 0:
+		a.said = ""
+		a.Log.Info("run done", append(attrs, "steps", len(rep.Steps), "ready", rep.Ready)...)
+	case a.NoHeal && len(rep.After) > 0:
+		a.sayOnce(slog.LevelWarn, "drift found, healing is off", "differences", len(rep.After), "revision", rep.Revision.Short())
+	case rep.Ready:
+		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
+	default:
+		a.sayOnce(slog.LevelWarn, "steps are held", "held", len(rep.Held), "revision", rep.Revision.Short())
+	}
+}
+
+// sayOnce logs a condition when it is another one than the last.
+func (a *Agent) sayOnce(level slog.Level, msg string, args ...any) {
+	condition := slog.GroupValue(slog.Group(msg, args...).Value.Group()...).String() + msg
+	if a.said == condition {
+		return
+	}
+	a.said = condition
+	a.Log.Log(context.Background(), level, msg, args...)
+}

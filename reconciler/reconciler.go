@@ -1,0 +1,225 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// actsAtOnce bounds how many changes are made side by side: eight keep a small
+// engine busy, more only queue up inside it.
+const actsAtOnce = 8
+
+// Reconciler brings a system to a desired state, one run at a time.
+type Reconciler struct {
+	Targets []Target
+	Listen  Listener         // may be nil
+	Now     func() time.Time // nil: time.Now
+}
+
+// Options say how one run goes about it.
+type Options struct {
+	Trigger string // what made us look, for the report
+	// Refresh asks the registries again for images whose pull_policy is always: a
+	// new revision does so, and a person who says apply.
+	Refresh bool
+	// KeepMoved leaves containers alone whose image tag names another image by now.
+	// Checks and heals do so: a tag that moved is reported, and followed at the next
+	// revision.
+	KeepMoved bool
+	// Rules are guards beside the plan's own.
+	Rules []plan.Rule
+}
+
+// Look observes and compares. It changes nothing.
+func (r *Reconciler) Look(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
+	seen := make([]drift.Observed, len(r.Targets))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, t := range r.Targets {
+		g.Go(func() (err error) {
+			seen[i], err = t.Observe(gctx, want)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return drift.Observed{}, nil, err
+	}
+	have := drift.Merge(seen...)
+	return have, drift.Compare(want, have), nil
+}
+
+// Plan looks and decides. It changes nothing.
+func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (plan.Plan, drift.Drift, error) {
+	have, d, err := r.Look(ctx, want)
+	if err != nil {
+		return plan.Plan{}, nil, err
+	}
+	if o.Refresh {
+		d = append(stale(want, d), d...)
+	}
+	return r.build(ctx, want, have, d, o), d, nil
+}
+
+// build plans, and plans again around what the targets say would go wrong.
+func (r *Reconciler) build(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
+	rules := slices.Clone(o.Rules)
+	if o.KeepMoved {
+		rules = append(rules, plan.KeepMovedTags)
+	}
+	p := plan.Build(want, have, d, rules...)
+	if p.Empty() {
+		return p
+	}
+	var obstacles []plan.Obstacle
+	for _, t := range r.Targets {
+		if checker, ok := t.(Checker); ok {
+			obstacles = append(obstacles, checker.Check(ctx, p)...)
+		}
+	}
+	if len(obstacles) == 0 {
+		return p
+	}
+	return plan.Build(want, have, d, append(plan.Around(obstacles), rules...)...)
+}
+
+// stale are the images that are to be asked for again though they are there.
+func stale(want spec.Desired, d drift.Drift) drift.Drift {
+	var all drift.Drift
+	for _, image := range spec.Resources[*spec.Image](want) {
+		if _, differs := d.Of(image.Ref()); image.Pull == spec.PullAlways && !differs {
+			all = append(all, drift.Difference{
+				Ref: image.Ref(), Tier: want.TierOf(image.Ref()), Verdict: drift.Stale, Want: image,
+				Reason: "pull_policy is always",
+			})
+		}
+	}
+	return all
+}
+
+// Converge brings the system to want and reports. Images come first: when they are
+// there, or are known not to be had, it looks and plans again, and that plan is
+// carried out. A run that had something to do ends with another look.
+func (r *Reconciler) Converge(ctx context.Context, want spec.Desired, o Options) report.Report {
+	began := r.now()
+	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began}
+	if err := r.converge(ctx, want, o, &rep); err != nil {
+		rep.Fault, rep.Ready = err.Error(), false
+	}
+	rep.Took = r.now().Sub(began)
+	return rep
+}
+
+func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options, rep *report.Report) error {
+	p, before, err := r.Plan(ctx, want, o)
+	if err != nil {
+		return err
+	}
+	rep.Before, rep.After, rep.Held = before, before, p.Held
+	if p.Empty() {
+		rep.Ready = p.Settled()
+		return nil
+	}
+	return r.carryOut(ctx, want, p, o, rep)
+}
+
+// Check looks and reports what differs. It changes nothing.
+func (r *Reconciler) Check(ctx context.Context, want spec.Desired, trigger string) report.Report {
+	began := r.now()
+	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: trigger, At: began}
+	_, d, err := r.Look(ctx, want)
+	if err != nil {
+		rep.Fault = err.Error()
+	}
+	rep.Before, rep.After, rep.Ready = d, d, err == nil && d.InSync()
+	rep.Took = r.now().Sub(began)
+	return rep
+}
+
+// carryOut executes a plan that has steps, and looks at what came of it.
+func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Plan, o Options, rep *report.Report) (err error) {
+	rep.After = nil // not known until we have looked again
+	e := r.execution(want)
+	e.emit(Event{Kind: Planned, Plan: &p})
+	if images, ok := p.Images(); ok {
+		rep.Steps = e.run(ctx, images)
+		o.Refresh, o.Rules = false, append(slices.Clone(o.Rules), withoutImages(rep.Steps)...)
+		if p, _, err = r.Plan(ctx, want, o); err != nil {
+			return err
+		}
+		rep.Held = p.Held
+	}
+	rep.Steps = append(rep.Steps, e.run(ctx, p)...)
+	if ctx.Err() != nil {
+		return fmt.Errorf("cut short: %w", context.Cause(ctx))
+	}
+	have, after, err := r.Look(ctx, want)
+	if err != nil {
+		return fmt.Errorf("look again after the last step: %w", err)
+	}
+	rep.After = after
+	rep.Ready = rep.Err() == nil && plan.Build(want, have, after, o.Rules...).Settled()
+	return nil
+}
+
+// withoutImages are the rules that follow from images that could not be had:
+// nothing is made, replaced or removed, since what runs now may be all there is.
+// Starting what is stopped needs no image, and goes on.
+func withoutImages(steps []report.Step) []plan.Rule {
+	var rules []plan.Rule
+	for _, s := range steps {
+		if s.Outcome == report.Done {
+			continue
+		}
+		reason := fmt.Sprintf("%s could not be had: %s", s.Ref, s.Error)
+		rules = append(rules, plan.Rule{Name: "image", Holds: func(step plan.Step) string {
+			switch step.Change.(type) {
+			case plan.Create, plan.Replace, plan.Remove:
+				return reason
+			}
+			return ""
+		}})
+	}
+	return rules
+}
+
+func (r *Reconciler) execution(want spec.Desired) *execution {
+	timeouts := map[string]time.Duration{}
+	for _, t := range want.Tiers {
+		timeouts[t.Name] = t.Timeout
+	}
+	listen := r.Listen
+	if listen == nil {
+		listen = func(Event) {}
+	}
+	var one sync.Mutex
+	return &execution{
+		target: r.target, now: r.now, timeouts: timeouts,
+		slots:  make(chan struct{}, actsAtOnce),
+		listen: func(e Event) { one.Lock(); defer one.Unlock(); listen(e) },
+	}
+}
+
+func (r *Reconciler) target(kind spec.Kind) Target {
+	for _, t := range r.Targets {
+		if slices.Contains(t.Kinds(), kind) {
+			return t
+		}
+	}
+	panic("reconciler: no target serves " + string(kind))
+}
+
+func (r *Reconciler) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
+}
