@@ -3,10 +3,12 @@ package reconciler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -116,8 +118,9 @@ func (a *Agent) load(ctx context.Context) (isNew bool) {
 func (a *Agent) run(ctx context.Context, want spec.Desired, why string, isNew bool) (overtaken bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	o := Options{Trigger: why, Refresh: isNew, KeepMoved: !isNew, Rules: []plan.Rule{a.retry.rule(time.Now())}}
 	done := make(chan report.Report, 1)
-	go func() { done <- a.once(ctx, want, why, isNew) }()
+	go func() { done <- a.once(ctx, want, o) }()
 	again := ""
 	for {
 		select {
@@ -137,12 +140,10 @@ func (a *Agent) run(ctx context.Context, want spec.Desired, why string, isNew bo
 }
 
 // once looks, or looks and converges.
-func (a *Agent) once(ctx context.Context, want spec.Desired, why string, isNew bool) report.Report {
+func (a *Agent) once(ctx context.Context, want spec.Desired, o Options) report.Report {
 	if a.NoHeal {
-		return a.Reconciler.Check(ctx, want, why)
+		return a.Reconciler.Check(ctx, want, o.Trigger)
 	}
-	o := Options{Trigger: why, Refresh: isNew, KeepMoved: !isNew}
-	o.Rules = append(o.Rules, a.retry.rule(time.Now()))
 	return a.Reconciler.Converge(ctx, want, o)
 }
 
@@ -175,7 +176,7 @@ func (a *Agent) finish(rep report.Report) {
 
 // sayOnce logs a condition when it is another one than the last.
 func (a *Agent) sayOnce(level slog.Level, msg string, args ...any) {
-	condition := slog.GroupValue(slog.Group(msg, args...).Value.Group()...).String() + msg
+	condition := fmt.Sprint(msg, args)
 	if a.said == condition {
 		return
 	}

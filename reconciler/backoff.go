@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -60,8 +61,9 @@ func delay(times int) time.Duration {
 
 // rule holds what failed and may not be tried again yet.
 func (b *backoff) rule(now time.Time) plan.Rule {
+	failed := maps.Clone(b.failed) // the rule is used while b goes on
 	return plan.Rule{Name: plan.RuleBackoff, Holds: func(s plan.Step) string {
-		f, ok := b.failed[s.Change.Ref()]
+		f, ok := failed[s.Change.Ref()]
 		if !ok || !now.Before(f.next) {
 			return ""
 		}

@@ -36,6 +36,8 @@ type Options struct {
 	// Checks and heals do so: a tag that moved is reported, and followed at the next
 	// revision.
 	KeepMoved bool
+	// Upto is the last tier to converge; "" is all of them.
+	Upto string
 	// Rules are guards beside the plan's own.
 	Rules []plan.Rule
 }
@@ -71,11 +73,7 @@ func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (pl
 
 // build plans, and plans again around what the targets say would go wrong.
 func (r *Reconciler) build(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
-	rules := slices.Clone(o.Rules)
-	if o.KeepMoved {
-		rules = append(rules, plan.KeepMovedTags)
-	}
-	p := plan.Build(want, have, d, rules...)
+	p := build(want, have, d, o)
 	if p.Empty() {
 		return p
 	}
@@ -88,7 +86,21 @@ func (r *Reconciler) build(ctx context.Context, want spec.Desired, have drift.Ob
 	if len(obstacles) == 0 {
 		return p
 	}
-	return plan.Build(want, have, d, append(plan.Around(obstacles), rules...)...)
+	o.Rules = append(plan.Around(obstacles), o.Rules...)
+	return build(want, have, d, o)
+}
+
+// build plans within the options.
+func build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
+	rules := slices.Clone(o.Rules)
+	if o.KeepMoved {
+		rules = append(rules, plan.KeepMovedTags)
+	}
+	p := plan.Build(want, have, d, rules...)
+	if o.Upto != "" {
+		p = p.Upto(want, o.Upto)
+	}
+	return p
 }
 
 // stale are the images that are to be asked for again though they are there.
@@ -103,6 +115,21 @@ func stale(want spec.Desired, d drift.Drift) drift.Drift {
 		}
 	}
 	return all
+}
+
+// Execute carries out a plan as it is, such as plan.Down, and reports its steps.
+func (r *Reconciler) Execute(ctx context.Context, want spec.Desired, p plan.Plan) report.Report {
+	began := r.now()
+	rep := report.Report{Project: p.Project, Revision: p.Revision, At: began, Held: p.Held}
+	e := r.execution(want)
+	e.emit(Event{Kind: Planned, Plan: &p})
+	rep.Steps = e.run(ctx, p)
+	if ctx.Err() != nil {
+		rep.Fault = "cut short: " + context.Cause(ctx).Error()
+	}
+	rep.Took = r.now().Sub(began)
+	rep.Ready = rep.Err() == nil
+	return rep
 }
 
 // Converge brings the system to want and reports. Images come first: when they are
@@ -166,7 +193,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 		return fmt.Errorf("look again after the last step: %w", err)
 	}
 	rep.After = after
-	rep.Ready = rep.Err() == nil && plan.Build(want, have, after, o.Rules...).Settled()
+	rep.Ready = rep.Err() == nil && build(want, have, after, o).Settled()
 	return nil
 }
 

@@ -85,6 +85,33 @@ func (p Plan) Images() (Plan, bool) {
 	return part, !part.Empty()
 }
 
+// Upto is the plan for the tiers up to and with this one: what belongs to higher
+// ones, and what no tier declares, is left for another time.
+func (p Plan) Upto(want spec.Desired, tier string) Plan {
+	within := map[string]bool{}
+	for _, t := range want.Tiers {
+		within[t.Name] = true
+		if t.Name == tier {
+			break
+		}
+	}
+	part := p
+	part.Stages, part.Held = nil, nil
+	for _, stage := range p.Stages {
+		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool { return !within[want.TierOf(s.Change.Ref())] })
+		if len(steps) > 0 && stage.Tier != StageRemove {
+			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
+		}
+	}
+	for _, h := range p.Held {
+		if within[h.Tier] {
+			part.Held = append(part.Held, h)
+		}
+	}
+	part.Fingerprint = fingerprint(part)
+	return part
+}
+
 // Steps are those of all stages, in order.
 func (p Plan) Steps() []Step {
 	var all []Step
