@@ -68,11 +68,11 @@ func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (pl
 	if o.Refresh {
 		d = append(stale(want, d), d...)
 	}
-	return r.build(ctx, want, have, d, o), d, nil
+	return r.planAround(ctx, want, have, d, o), d, nil
 }
 
-// build plans, and plans again around what the targets say would go wrong.
-func (r *Reconciler) build(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
+// planAround plans, and plans again around what the targets say would go wrong.
+func (r *Reconciler) planAround(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
 	p := build(want, have, d, o)
 	if p.Empty() {
 		return p
