@@ -1,0 +1,220 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// bench is an agent at work on a world, inside a bubble of simulated time.
+type bench struct {
+	*world
+	agent *Agent
+	look  func(string)
+
+	mu      sync.Mutex
+	want    spec.Desired
+	err     error
+	reports []report.Report
+	stop    func()
+}
+
+// start runs an agent that looks once an hour by itself.
+func start(t *testing.T, w *world, want spec.Desired) *bench {
+	b := &bench{world: w, want: want}
+	ready := make(chan struct{})
+	b.agent = &Agent{
+		Reconciler: &Reconciler{Targets: []Target{w}},
+		Interval:   time.Hour,
+		Log:        slog.New(slog.DiscardHandler),
+		Load: func(context.Context) (spec.Desired, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.want, b.err
+		},
+		Triggers: []func(context.Context, func(string)){func(ctx context.Context, look func(string)) {
+			b.look = look
+			close(ready)
+			<-ctx.Done()
+		}},
+		Reported: func(r report.Report) { b.mu.Lock(); b.reports = append(b.reports, r); b.mu.Unlock() },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { b.agent.Run(ctx); close(over) }()
+	b.stop = func() { cancel(); <-over }
+	<-ready
+	synctest.Wait()
+	return b
+}
+
+// load changes what the agent's loader gives, and has it look.
+func (b *bench) load(want spec.Desired, err error) {
+	b.mu.Lock()
+	b.want, b.err = want, err
+	b.mu.Unlock()
+	b.look("test")
+	synctest.Wait()
+}
+
+func TestAgentBringsBackWhatWasStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		b.world.stop(ref("db"))
+		b.look("engine event")
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"create service/db", "start service/db"}, b.did()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAgentLooksOnceAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		b.world.stop(ref("db"))
+		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"create service/db", "start service/db"}, b.did()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestSpecThatDoesNotLoadLeavesTheLastOneInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		b.world.stop(ref("db"))
+		b.load(spec.Desired{}, errors.New("flumen.yaml:3:1: unknown key"))
+		if diff := cmp.Diff([]string{"create service/db", "start service/db"}, b.did()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestNewerRevisionEndsTheWaitingOfTheRunInProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("broken")] = never
+		b := start(t, w, desired("1", []*spec.Service{service("broken")}))
+		defer b.stop()
+		began := time.Now()
+		b.load(desired("2", []*spec.Service{service("fixed")}), nil)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the fix waited %s", took)
+		}
+		indexOf(t, b.did(), "create service/fixed")
+	})
+}
+
+func TestReasonThatComesDuringARunIsLookedAtAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("slow")] = never
+		b := start(t, w, desired("1", []*spec.Service{service("slow"), service("db")}))
+		defer b.stop()
+		b.world.stop(ref("db"))
+		b.look("engine event")
+		time.Sleep(61 * time.Second) // past the tier's timeout, which ends the first run
+		synctest.Wait()
+		indexOf(t, b.did(), "start service/db")
+	})
+}
+
+func TestWhatFailedIsNotTriedAgainBeforeItsBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("db")] = fails
+		b := start(t, w, desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		b.look("engine event")
+		synctest.Wait()
+		if tries := len(b.did()); tries != 1 {
+			t.Errorf("%d tries at once", tries)
+		}
+		time.Sleep(12*time.Second + time.Millisecond) // firstRetry and a fifth
+		synctest.Wait()
+		if tries := len(b.did()); tries != 2 {
+			t.Errorf("%d tries after the backoff", tries)
+		}
+	})
+}
+
+func TestWhatFailedIsTriedAtOnceWhenTheSpecChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("db")] = fails
+		b := start(t, w, desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		b.load(desired("2", []*spec.Service{service("db")}), nil)
+		if tries := len(b.did()); tries != 2 {
+			t.Errorf("%d tries", tries)
+		}
+	})
+}
+
+func TestTierAboveOneThatWaitsForItsBackoffIsNotChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("db")] = fails
+		old := service("db")
+		old.User = "before"
+		w.found[ref("db")] = running(old)
+		b := start(t, w, desired("1", []*spec.Service{service("db")}, []*spec.Service{service("web")}))
+		defer b.stop()
+		b.look("interval")
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"replace service/db"}, b.did()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAgentThatDoesNotHealChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		b := &bench{world: w}
+		agent := &Agent{
+			Reconciler: &Reconciler{Targets: []Target{w}}, Interval: time.Hour, NoHeal: true,
+			Log:      slog.New(slog.DiscardHandler),
+			Load:     func(context.Context) (spec.Desired, error) { return desired("1", []*spec.Service{service("db")}), nil },
+			Reported: func(r report.Report) { b.reports = append(b.reports, r) },
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { agent.Run(ctx); close(over) }()
+		synctest.Wait()
+		cancel()
+		<-over
+		if len(w.did()) != 0 || len(b.reports) != 1 || len(b.reports[0].After) != 1 {
+			t.Errorf("did %q, reports %+v", w.did(), b.reports)
+		}
+	})
+}
+
+func TestBurstOfReasonsIsOneMoreRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		before := len(b.reports)
+		for range 50 {
+			b.look("file changed")
+		}
+		synctest.Wait()
+		if runs := len(b.reports) - before; runs > 2 {
+			t.Errorf("%d runs", runs)
+		}
+	})
+}
