@@ -1,0 +1,27 @@
+# Every target is what CI runs; what is longer than a line is a script in .ci.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down build test bench lint fuzz
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## see it work: a small stack, an edit that converges, a container that is healed
+	@.ci/demo
+
+demo-down: ## stop the demo and remove its containers; its data stays
+	@.ci/demo --down
+
+build: ## build bin/flumen-agent
+	@.ci/build
+
+test: ## format, vet, staticcheck and all tests, with the engines they need
+	@.ci/test
+
+bench: ## measure: a check with nothing to do and a cold start, beside docker compose
+	@.ci/bench
+
+lint: ## format, vet, staticcheck, shellcheck and known vulnerabilities
+	@.ci/lint
+
+fuzz: ## every fuzz test for half a minute (FUZZTIME=10m for longer)
+	@.ci/fuzz
