@@ -1,0 +1,179 @@
+package compose
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// convert makes resources of the project, tier by tier.
+func (l *load) convert(p *types.Project) {
+	c := &conversion{load: l, project: p, jobs: map[string]bool{}, services: map[string]types.ServiceConfig{}}
+	c.resolveEnvironments()
+	c.findJobs()
+	l.check(c)
+	c.learnSecrets()
+	c.images()
+	used := map[spec.Ref]bool{}
+	for i := range l.tiers {
+		l.Desired.Tiers = append(l.Desired.Tiers, spec.Tier{
+			Name:      l.tiers[i].Name,
+			Timeout:   l.timeout(i),
+			Resources: c.tier(i, used),
+		})
+	}
+}
+
+// conversion is a project on its way to resources.
+type conversion struct {
+	*load
+	project  *types.Project
+	services map[string]types.ServiceConfig // the active ones
+	jobs     map[string]bool                // services that are meant to end
+	built    map[string]*spec.Image         // by reference
+}
+
+// names of the active services, in order.
+func (c *conversion) names() []string { return slices.Sorted(maps.Keys(c.services)) }
+
+// in are the names of the active services of a tier.
+func (c *conversion) in(tier int) []string {
+	return slices.DeleteFunc(c.names(), func(name string) bool { return c.joined.tierOf[name] != tier })
+}
+
+// tier makes the resources of one: images, networks and volumes that no lower
+// tier uses, then services.
+func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
+	var needs, services []spec.Resource
+	for _, name := range c.in(i) {
+		for _, s := range c.instances(c.services[name]) {
+			services = append(services, s)
+		}
+	}
+	for _, kind := range []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume} {
+		for _, ref := range neededBy(services, kind) {
+			if !used[ref] {
+				used[ref] = true
+				needs = append(needs, c.resource(ref))
+			}
+		}
+	}
+	return append(needs, services...)
+}
+
+// neededBy lists what services need of one kind, in order.
+func neededBy(services []spec.Resource, kind spec.Kind) []spec.Ref {
+	all := map[spec.Ref]bool{}
+	for _, s := range services {
+		for _, dep := range s.After() {
+			if dep.Ref.Kind == kind {
+				all[dep.Ref] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), spec.Ref.Compare)
+}
+
+func (c *conversion) resource(ref spec.Ref) spec.Resource {
+	switch ref.Kind {
+	case spec.KindImage:
+		return c.built[ref.Name]
+	case spec.KindNetwork:
+		return network(ref.Name, c.project.Networks[ref.Name])
+	default:
+		return volume(ref.Name, c.project.Volumes[ref.Name])
+	}
+}
+
+func network(key string, n types.NetworkConfig) *spec.Network {
+	one := &spec.Network{
+		Key:        key,
+		Name:       n.Name,
+		External:   bool(n.External),
+		Driver:     n.Driver,
+		DriverOpts: n.DriverOpts,
+		Internal:   n.Internal,
+		Attachable: n.Attachable,
+		EnableIPv6: n.EnableIPv6 != nil && *n.EnableIPv6,
+		IPAMDriver: n.Ipam.Driver,
+		Labels:     n.Labels,
+	}
+	for _, pool := range n.Ipam.Config {
+		one.Subnets = append(one.Subnets, spec.Subnet{Subnet: pool.Subnet, Gateway: pool.Gateway, IPRange: pool.IPRange})
+	}
+	return one
+}
+
+func volume(key string, v types.VolumeConfig) *spec.Volume {
+	return &spec.Volume{
+		Key:        key,
+		Name:       v.Name,
+		External:   bool(v.External),
+		Driver:     v.Driver,
+		DriverOpts: v.DriverOpts,
+		Labels:     v.Labels,
+	}
+}
+
+// resolveEnvironments puts env files and label files into the services, each by
+// itself, so that a missing one spoils only its own.
+func (c *conversion) resolveEnvironments() {
+	for _, name := range slices.Sorted(maps.Keys(c.project.Services)) {
+		s := c.project.Services[name]
+		for _, f := range s.EnvFiles {
+			c.Files = append(c.Files, f.Path)
+			if bool(f.Required) && !exists(f.Path) {
+				c.fault(c.service(name, "env_file"), "make it, or write required: false", "env_file %s does not exist", c.shown(f.Path))
+				s.EnvFiles = nil
+			}
+		}
+		for _, f := range s.LabelFiles {
+			c.Files = append(c.Files, f)
+		}
+		c.services[name] = c.resolveEnvironment(s)
+	}
+}
+
+func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConfig {
+	one := &types.Project{Environment: c.project.Environment, Services: types.Services{s.Name: s}}
+	resolved, err := one.WithServicesEnvironmentResolved(true)
+	if err == nil {
+		resolved, err = resolved.WithServicesLabelsResolved(false)
+	}
+	if err != nil {
+		c.fault(c.service(s.Name, "env_file"), "", "%v", err)
+		return s
+	}
+	return resolved.Services[s.Name]
+}
+
+// service is where something of a service stands.
+func (c *conversion) service(name string, path ...string) place {
+	return c.where(c.joined.tierOf[name], append([]string{"services", name}, path...)...)
+}
+
+// learnSecrets gathers every sensitive text before the first value is judged.
+func (c *conversion) learnSecrets() {
+	for _, name := range c.names() {
+		for key, text := range c.services[name].Environment {
+			if text != nil {
+				c.named(key, *text)
+			}
+		}
+		if b := c.services[name].Build; b != nil {
+			for key, text := range b.Args {
+				if text != nil {
+					c.named(key, *text)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.project.Secrets)) {
+		if content, _, ok := c.content("secrets", name, types.FileObjectConfig(c.project.Secrets[name])); ok {
+			c.secret(content)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package compose
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// root are the keys of flumen.yaml that Compose does not have. Those of Compose
+// are read by compose-go.
+type root struct {
+	EnvFile   stringList        `yaml:"env_file"`
+	Tiers     []tier            `yaml:"tiers"`
+	Stores    map[string]store  `yaml:"stores"`
+	Buckets   map[string]bucket `yaml:"buckets"`
+	Retention retention         `yaml:"retention"`
+	Drift     driftChecks       `yaml:"drift"`
+	Consent   []consent         `yaml:"consent"`
+}
+
+// later are the keys that this version reads strictly and cannot act on.
+var later = []string{"stores", "buckets", "retention", "drift", "consent"}
+
+type tier struct {
+	Name     string    `yaml:"name"`
+	Timeout  string    `yaml:"timeout"`
+	Services yaml.Node `yaml:"services"`
+	Include  yaml.Node `yaml:"include"`
+}
+
+type store struct {
+	Service   string            `yaml:"service"`
+	Port      int               `yaml:"port"`
+	Endpoint  string            `yaml:"endpoint"`
+	AccessKey string            `yaml:"access_key"`
+	SecretKey string            `yaml:"secret_key"`
+	Region    string            `yaml:"region"`
+	Access    map[string]access `yaml:"access"`
+}
+
+type access struct {
+	SecretKey string `yaml:"secret_key"`
+	Policy    string `yaml:"policy"`
+}
+
+type bucket struct {
+	Store      string            `yaml:"store"`
+	Versioning string            `yaml:"versioning"`
+	ObjectLock bool              `yaml:"object_lock"`
+	Lifecycle  []lifecycle       `yaml:"lifecycle"`
+	Tags       map[string]string `yaml:"tags"`
+	Quota      string            `yaml:"quota"`
+	Policy     string            `yaml:"policy"`
+}
+
+type lifecycle struct {
+	ID                         string `yaml:"id"`
+	Prefix                     string `yaml:"prefix"`
+	Days                       int    `yaml:"days"`
+	NoncurrentDays             int    `yaml:"noncurrent_days"`
+	AbortIncompleteUploadsDays int    `yaml:"abort_incomplete_uploads_days"`
+}
+
+type retention struct {
+	Schedule  string          `yaml:"schedule"`
+	Discover  []discover      `yaml:"discover"`
+	Metastore metastore       `yaml:"metastore"`
+	Defaults  retentionRule   `yaml:"defaults"`
+	Rules     []retentionRule `yaml:"rules"`
+}
+
+type discover struct {
+	Store  string `yaml:"store"`
+	Prefix string `yaml:"prefix"`
+}
+
+type metastore struct {
+	Service string `yaml:"service"`
+	Port    int    `yaml:"port"`
+}
+
+type retentionRule struct {
+	Match stringList `yaml:"match"`
+	Mode  string     `yaml:"mode"`
+	Data  string     `yaml:"data"`
+	Log   string     `yaml:"log"`
+}
+
+type driftChecks struct {
+	Schedule string        `yaml:"schedule"`
+	Heal     bool          `yaml:"heal"`
+	Ignore   []driftIgnore `yaml:"ignore"`
+	Reports  reports       `yaml:"reports"`
+}
+
+type driftIgnore struct {
+	Ref    string     `yaml:"ref"`
+	Fields stringList `yaml:"fields"`
+}
+
+type reports struct {
+	Dir     string     `yaml:"dir"`
+	Formats stringList `yaml:"formats"`
+	Keep    string     `yaml:"keep"`
+}
+
+type consent struct {
+	Remove       string `yaml:"remove"`
+	Until        string `yaml:"until"`
+	WithContents bool   `yaml:"with_contents"`
+}
+
+// stringList is one text or a list of them.
+type stringList []string
+
+// UnmarshalYAML takes both forms.
+func (l *stringList) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+		*l = stringList{n.Value}
+		return nil
+	}
+	var items []string
+	err := n.Decode(&items)
+	*l = items
+	return err
+}
+
+// rootShape is that of flumen.yaml: Compose's top level and our own keys. What a
+// tier holds is checked as a Compose file of its own.
+var rootShape = sync.OnceValue(func() *shape {
+	compose, s := composeShape(), &shape{supported: true, keys: map[string]*shape{}}
+	for name, one := range compose.keys {
+		s.keys[name] = one
+	}
+	describe(s, reflect.TypeFor[root]())
+	one := s.keys["tiers"].items
+	one.keys["services"], one.keys["include"] = compose.keys["services"], compose.keys["include"]
+	return s
+})
+
+// describe adds the keys of a struct to a shape.
+func describe(s *shape, t reflect.Type) {
+	s.supported = true
+	switch {
+	case t == reflect.TypeFor[yaml.Node](), t == reflect.TypeFor[stringList]():
+	case t.Kind() == reflect.Slice:
+		describe(s.child("[]"), t.Elem())
+	case t.Kind() == reflect.Map:
+		describe(s.child("*"), t.Elem())
+	case t.Kind() == reflect.Struct:
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			describe(s.child(name), t.Field(i).Type)
+		}
+	}
+}

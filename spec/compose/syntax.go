@@ -1,0 +1,115 @@
+package compose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/format"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v4"
+)
+
+// checkServices looks into what Compose writes as a text with parts of its own.
+func (l *load) checkServices(s section) {
+	services, _ := get(s.node, "services")
+	for _, m := range members(services.value) {
+		if s.base != "" && m.key.Value != s.base {
+			continue
+		}
+		if ports, ok := get(m.value, "ports"); ok {
+			l.eachText(s, ports.value, l.checkPort)
+		}
+		if volumes, ok := get(m.value, "volumes"); ok {
+			l.eachText(s, volumes.value, l.checkVolume)
+		}
+		if own, ok := get(m.value, "x-flumen"); ok {
+			l.checkOwn(s, own.value, ownValues)
+		}
+		l.checkTags(s, m.value)
+	}
+	configs, _ := get(s.node, "configs")
+	for _, m := range members(configs.value) {
+		if own, ok := get(m.value, "x-flumen"); ok {
+			l.checkOwn(s, own.value, map[string][]string{"interpolate": {"true", "false"}})
+		}
+	}
+}
+
+// eachText calls check with every text of a list, variables put in.
+func (l *load) eachText(s section, list *yaml.Node, check func(at place, text string)) {
+	for _, item := range follow(list).Content {
+		if item = follow(item); item.Kind != yaml.ScalarNode {
+			continue
+		}
+		if text, err := template.Substitute(item.Value, s.env.lookup); err == nil {
+			check(s.doc.at(item), text)
+		}
+	}
+}
+
+func (l *load) checkPort(at place, text string) {
+	if _, err := types.ParsePortConfig(text); err != nil {
+		l.fault(at, `write it as in "127.0.0.1:8080:80"`, "%q is not a port: %v", text, err)
+		l.broken = true
+	}
+}
+
+// volumeOptions are those of the short form; cached, delegated and consistent
+// are hints for other systems that Compose ignores as well.
+var volumeOptions = slices.Concat([]string{"ro", "rw", "nocopy", "cached", "delegated", "consistent"}, format.Propagations)
+
+func (l *load) checkVolume(at place, text string) {
+	if _, err := format.ParseVolume(text); err != nil {
+		l.fault(at, `write it as in "data:/var/lib/data:ro"`, "%q is not a volume: %v", text, err)
+		l.broken = true
+		return
+	}
+	parts := strings.SplitN(text, ":", 3)
+	if len(parts) < 3 {
+		return
+	}
+	for option := range strings.SplitSeq(parts[2], ",") {
+		if !slices.Contains(volumeOptions, option) {
+			l.fault(at, didYouMean(option, volumeOptions), "volume option %q: this version of flumen-agent cannot do this yet", option)
+		}
+	}
+}
+
+// ownValues are the values of x-flumen in a service.
+var ownValues = map[string][]string{
+	"heal":             {"none", "restart"},
+	"on_config_change": {"recreate", "none"},
+	"rollback":         {"auto", "none"},
+	"job":              {"true", "false"},
+}
+
+func (l *load) checkOwn(s section, n *yaml.Node, values map[string][]string) {
+	if n = follow(n); n.Kind != yaml.MappingNode {
+		l.fault(s.doc.at(n), "", "x-flumen must be a mapping")
+		l.broken = true
+		return
+	}
+	for _, m := range members(n) {
+		allowed, known := values[m.key.Value]
+		text, err := template.Substitute(follow(m.value).Value, s.env.lookup)
+		if known && err == nil && !slices.Contains(allowed, text) {
+			l.fault(s.doc.at(m.value), "", "x-flumen.%s must be %s", m.key.Value, strings.Join(allowed, " or "))
+			l.broken = true
+		}
+	}
+}
+
+// checkTags refuses Compose's merging tags in a flumen.yaml with tiers: they say
+// how a file overrides another one, and a tier is no such file.
+func (l *load) checkTags(s section, n *yaml.Node) {
+	if s.doc != l.main || len(s.path) == 0 {
+		return
+	}
+	for _, m := range members(n) {
+		if tag := follow(m.value).Tag; tag == "!reset" || tag == "!override" {
+			l.fault(s.doc.at(m.value), "put the service into a file and include it", "%s works in included files only", fmt.Sprint(tag))
+		}
+	}
+}

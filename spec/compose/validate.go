@@ -1,0 +1,199 @@
+package compose
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/schema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v4"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+// checkSections is the first pass: everything that can be said about each file
+// by itself.
+func (l *load) checkSections() {
+	l.interpolate(l.main, l.main.roots[0], l.env)
+	for _, s := range l.sections {
+		if s.doc != l.main {
+			l.checkIncluded(s)
+		}
+		l.checkSchema(s)
+		l.checkServices(s)
+	}
+}
+
+func (l *load) checkIncluded(s section) {
+	n, path := s.node, []string(nil)
+	if follow(n).Kind != yaml.MappingNode {
+		l.fault(s.doc.at(n), "", "is not one mapping")
+		l.broken = true
+		return
+	}
+	if s.base != "" {
+		m, _ := get(n, "services")
+		m, ok := get(m.value, s.base)
+		if !ok {
+			return // compose-go says who wanted it
+		}
+		composeShape().at("services.*").check(s.doc, m.value, []string{"services", s.base}, &l.findings)
+		l.interpolate(s.doc, m.value, s.env)
+		return
+	}
+	composeShape().check(s.doc, n, path, &l.findings)
+	l.interpolate(s.doc, n, s.env)
+	if m, ok := get(n, "version"); ok {
+		l.warn(s.doc.at(m.key), "remove it", "version is obsolete and does nothing")
+	}
+}
+
+// composeSchema is compiled once: it takes longer than all else.
+var composeSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	text, err := jsonschema.UnmarshalJSON(strings.NewReader(schema.Schema))
+	if err != nil {
+		return nil, err
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.RegisterFormat(&jsonschema.Format{Name: "duration", Validate: isDuration})
+	compiler.AssertFormat()
+	if err := compiler.AddResource("compose-spec.json", text); err != nil {
+		return nil, err
+	}
+	return compiler.Compile("compose-spec.json")
+})
+
+func isDuration(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	_, err := time.ParseDuration(text)
+	return err
+}
+
+// checkSchema holds the section against Compose's schema.
+func (l *load) checkSchema(s section) {
+	p := plainer{doc: s.doc, left: maxNodes, env: s.env, f: &l.findings}
+	content, ok := p.value(s.node, castTree()).(map[string]any)
+	if p.left < 0 {
+		l.fault(s.doc.at(s.node), "", "has more nodes than can be read: aliases of aliases?")
+		l.broken = true
+	}
+	if !ok || p.left < 0 {
+		return
+	}
+	if s.base != "" {
+		services, _ := content["services"].(map[string]any)
+		content = map[string]any{"services": map[string]any{s.base: services[s.base]}}
+	}
+	for name := range content {
+		if _, ours := rootShape().keys[name]; ours && composeShape().keys[name] == nil || name == "timeout" {
+			delete(content, name)
+		}
+	}
+	if len(s.path) > 0 { // a tier: its name need not be one that Compose allows
+		delete(content, "name")
+	}
+	compiled, err := composeSchema()
+	if err != nil {
+		panic(err) // the schema is built in
+	}
+	var invalid *jsonschema.ValidationError
+	if err := compiled.Validate(content); asValidation(err, &invalid) {
+		for _, leaf := range leaves(invalid) {
+			l.schemaFault(s, leaf)
+		}
+	}
+}
+
+// leaf is one thing the schema does not allow, and at which place.
+type leaf struct {
+	at    []string
+	says  string
+	wants []string // types, when the type is wrong
+}
+
+// leaves picks from the tree of what failed: of alternatives (oneOf, anyOf) that
+// all fail, the one that got deepest is what was meant.
+func leaves(e *jsonschema.ValidationError) []leaf {
+	if len(e.Causes) == 0 {
+		return []leaf{leafOf(e)}
+	}
+	var all []leaf
+	for _, cause := range e.Causes {
+		all = append(all, leaves(cause)...)
+	}
+	switch e.ErrorKind.(type) {
+	case *kind.OneOf, *kind.AnyOf:
+		return []leaf{likeliest(all)}
+	}
+	return all
+}
+
+func leafOf(e *jsonschema.ValidationError) leaf {
+	one := leaf{at: e.InstanceLocation}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Type:
+		one.wants = k.Want
+	case *kind.AdditionalProperties:
+		one.at = append(slices.Clone(e.InstanceLocation), k.Properties[0])
+		one.says = "unknown key " + k.Properties[0]
+	case *kind.Format:
+		one.says = "is not a time: write it as in 10s or 1m30s"
+	default:
+		one.says = e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+	}
+	return one
+}
+
+func likeliest(all []leaf) leaf {
+	best := all[0]
+	for _, one := range all[1:] {
+		if len(one.at) > len(best.at) {
+			best = one
+		}
+	}
+	for _, one := range all {
+		if len(best.wants) > 0 && slices.Equal(one.at, best.at) {
+			best.wants = append(best.wants[:len(best.wants):len(best.wants)], one.wants...)
+		}
+	}
+	return best
+}
+
+func (l *load) schemaFault(s section, one leaf) {
+	stands, _ := find(s.node, one.at...)
+	at := s.doc.at(stands)
+	if l.has(at) {
+		return
+	}
+	l.broken = true
+	says := one.says
+	if len(one.wants) > 0 {
+		says = "must be " + oneOf(one.wants)
+	}
+	l.fault(at, "", "%s: %s", strings.Join(one.at, "."), says)
+}
+
+// oneOf lists JSON's types in YAML's words.
+func oneOf(types []string) string {
+	words := map[string]string{"object": "a mapping", "array": "a list", "string": "a text", "null": "nothing",
+		"boolean": "true or false", "integer": "a whole number", "number": "a number"}
+	var all []string
+	for _, t := range types {
+		if word := words[t]; !slices.Contains(all, word) && t != "null" {
+			all = append(all, word)
+		}
+	}
+	if len(all) == 0 {
+		return "nothing"
+	}
+	if last := len(all) - 1; last > 0 {
+		return strings.Join(all[:last], ", ") + " or " + all[last]
+	}
+	return all[0]
+}

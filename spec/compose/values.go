@@ -1,0 +1,101 @@
+package compose
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+var restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?)?$`)
+
+// checkValues looks at values that the schema takes for mere texts.
+func (c *conversion) checkValues(s types.ServiceConfig) {
+	if !restartPolicy.MatchString(s.Restart) {
+		c.fault(c.service(s.Name, "restart"), "use no, always, unless-stopped or on-failure[:times]", "%q is not a restart policy", s.Restart)
+	}
+	c.checkMode(s, "network_mode", s.NetworkMode, "host", "none", "bridge")
+	c.checkMode(s, "pid", s.Pid, "host")
+	c.checkMode(s, "ipc", s.Ipc, "host", "none", "private", "shareable")
+	if s.NetworkMode != "" && len(s.Networks) > 0 {
+		c.fault(c.service(s.Name, "network_mode"), "remove one of the two", "service %q has both network_mode and networks", s.Name)
+	}
+	if s.HealthCheck != nil && len(s.HealthCheck.Test) > 0 && !slices.Contains([]string{"CMD", "CMD-SHELL", "NONE"}, s.HealthCheck.Test[0]) {
+		c.fault(c.service(s.Name, "healthcheck", "test"), "", "a list for healthcheck.test begins with CMD, CMD-SHELL or NONE")
+	}
+	for i, p := range s.Ports {
+		if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
+			c.fault(c.portPlace(s, i), "", "%q is not an IP address", p.HostIP)
+		}
+		if p.Target == 0 || p.Target > 65535 {
+			c.fault(c.portPlace(s, i), "", "%d is not a port", p.Target)
+		}
+	}
+	if s.Deploy != nil && s.Deploy.Mode != "" && s.Deploy.Mode != "replicated" {
+		c.fault(c.service(s.Name, "deploy", "mode"), "", "deploy.mode %q: this version of flumen-agent cannot do this yet", s.Deploy.Mode)
+	}
+	if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
+		c.fault(c.service(s.Name, "scale"), "keep one of the two", "scale and deploy.replicas differ")
+	}
+	if s.GetScale() < 0 {
+		c.fault(c.service(s.Name, "scale"), "", "a service cannot have %d instances", s.GetScale())
+	}
+}
+
+// checkMode: a namespace is one of the known words, or another service's.
+func (c *conversion) checkMode(s types.ServiceConfig, key, mode string, known ...string) {
+	if mode == "" || slices.Contains(known, mode) || strings.HasPrefix(mode, types.ServicePrefix) {
+		return
+	}
+	c.fault(c.service(s.Name, key), "use "+strings.Join(append(known, "service:NAME"), ", "), "%s %q: this version of flumen-agent cannot do this yet", key, mode)
+}
+
+// checkLimits: what can be said in two places is said alike.
+func (c *conversion) checkLimits(s types.ServiceConfig) {
+	if s.Deploy == nil {
+		return
+	}
+	differ := func(key, other string, a, b float64) {
+		if a != 0 && b != 0 && a != b {
+			c.fault(c.service(s.Name, key), "keep one of the two", "%s and deploy.resources.%s differ", key, other)
+		}
+	}
+	if r := s.Deploy.Resources.Limits; r != nil {
+		differ("cpus", "limits.cpus", float64(s.CPUS), float64(r.NanoCPUs.Value()))
+		differ("mem_limit", "limits.memory", float64(s.MemLimit), float64(r.MemoryBytes))
+		differ("pids_limit", "limits.pids", float64(s.PidsLimit), float64(r.Pids))
+	}
+	if r := s.Deploy.Resources.Reservations; r != nil {
+		differ("mem_reservation", "reservations.memory", float64(s.MemReservation), float64(r.MemoryBytes))
+	}
+}
+
+// checkMounts: one thing is mounted at each place, which is an absolute path.
+func (c *conversion) checkMounts(s types.ServiceConfig) {
+	taken := map[string]bool{}
+	add := func(at place, target string) {
+		if !strings.HasPrefix(target, "/") {
+			c.fault(at, "", "%q is not an absolute path in the container", target)
+		}
+		if taken[target] {
+			c.fault(at, "", "service %q mounts two things at %s", s.Name, target)
+		}
+		taken[target] = true
+	}
+	for i, v := range s.Volumes {
+		add(c.service(s.Name, "volumes", strconv.Itoa(i)), v.Target)
+	}
+	for i, text := range s.Tmpfs {
+		target, _, _ := strings.Cut(text, ":")
+		add(c.service(s.Name, "tmpfs", strconv.Itoa(i)), target)
+	}
+	for i, ref := range s.Configs {
+		add(c.service(s.Name, "configs", strconv.Itoa(i)), fileTarget("configs", types.FileReferenceConfig(ref)))
+	}
+	for i, ref := range s.Secrets {
+		add(c.service(s.Name, "secrets", strconv.Itoa(i)), fileTarget("secrets", types.FileReferenceConfig(ref)))
+	}
+}

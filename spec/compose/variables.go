@@ -1,0 +1,212 @@
+package compose
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/template"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// environment is what ${...} is looked up in: the process, then env files.
+type environment map[string]string
+
+func (e environment) lookup(name string) (string, bool) {
+	text, ok := e[name]
+	return text, ok
+}
+
+// with adds what an env file says to what is set already, which wins.
+func (e environment) with(files ...string) (environment, error) {
+	more, err := dotenv.GetEnvFromFile(e, files)
+	if err != nil {
+		return e, err
+	}
+	sum := maps.Clone(e)
+	for name, text := range more {
+		if _, set := sum[name]; !set {
+			sum[name] = text
+		}
+	}
+	return sum, nil
+}
+
+// reference is one ${NAME...} in a text.
+type reference struct {
+	name     string
+	operator string // "", "-", ":-", "?", ":?", "+", ":+"
+	operand  string // what follows the operator
+}
+
+// referenceStart is Compose's way to begin a variable, without its operator.
+var referenceStart = regexp.MustCompile(`^\$(\$|\{?[A-Za-z_][A-Za-z0-9_]*)`)
+
+// references lists the variables of a text, not those inside of operands.
+func references(text string) []reference {
+	var all []reference
+	for i := strings.IndexByte(text, '$'); i >= 0; i = strings.IndexByte(text, '$') {
+		text = text[i:]
+		start := referenceStart.FindString(text)
+		switch {
+		case start == "":
+			text = text[1:]
+		case start[1] != '{':
+			text = text[len(start):]
+			if start != "$$" {
+				all = append(all, reference{name: start[1:]})
+			}
+		default:
+			end := closing(text)
+			all = append(all, braced(start[2:], text[len(start):max(end, len(start))]))
+			text = text[max(end, len(start)):]
+		}
+	}
+	return all
+}
+
+func braced(name, rest string) reference {
+	operand := strings.TrimLeft(rest, ":-?+")
+	for _, operator := range []string{":-", ":?", ":+", "-", "?", "+"} {
+		if strings.HasPrefix(rest, operator) {
+			return reference{name, operator, rest[len(operator):]}
+		}
+	}
+	return reference{name: name, operand: operand}
+}
+
+// closing is where the brace that the text begins with is closed.
+func closing(text string) int {
+	depth := 0
+	for i, c := range text {
+		switch c {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(text)
+}
+
+// use records the variables that a text takes from env. It gives the names that
+// are neither set nor have a default.
+func (l *load) use(text string, env environment) (unset []string) {
+	for _, r := range references(text) {
+		value, set := env[r.name]
+		if set {
+			l.variable(r.name, value)
+		}
+		given := set && (value != "" || !strings.HasPrefix(r.operator, ":"))
+		switch strings.TrimPrefix(r.operator, ":") {
+		case "-", "?":
+			if !given {
+				unset = append(unset, l.use(r.operand, env)...)
+			}
+		case "+":
+			if given {
+				unset = append(unset, l.use(r.operand, env)...)
+			}
+		default:
+			if !set {
+				unset = append(unset, r.name)
+			}
+		}
+	}
+	return unset
+}
+
+func (l *load) variable(name, text string) {
+	value := spec.Plain(text)
+	if spec.SensitiveName(name) {
+		value = value.Hide()
+		l.named(name, text)
+	}
+	l.Variables[name] = value
+}
+
+// substitute gives a text with its variables put in. A text that cannot be read
+// is a fault, an unset variable without a default a warning.
+func (l *load) substitute(text string, env environment, at place) string {
+	if !strings.Contains(text, "$") {
+		return text
+	}
+	for _, name := range l.use(text, env) {
+		l.warn(at, "set it, or write ${"+name+":-default}", "variable %s is not set", name)
+	}
+	value, err := template.Substitute(text, env.lookup)
+	var missing *template.MissingRequiredError
+	switch {
+	case errors.As(err, &missing):
+		l.fault(at, missing.Reason, "variable %s is required and not set", missing.Variable)
+		l.broken = true
+	case err != nil:
+		l.fault(at, "write $$ for a $ of its own", "%q is not a valid use of variables", text)
+		l.broken = true
+	}
+	return value
+}
+
+// interpolate looks at every text below n.
+func (l *load) interpolate(d *document, n *yaml.Node, env environment) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		l.substitute(n.Value, env, d.at(n))
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			l.interpolate(d, n.Content[i], env)
+		}
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			l.interpolate(d, item, env)
+		}
+	}
+}
+
+// secret makes a text one that no output shows. Short ones and words that are
+// everywhere would black out half of what there is to read.
+func (l *load) secret(text string) {
+	if len(text) < 4 || text == "true" || text == "false" || text == "none" || slices.Contains(l.Secrets, text) {
+		return
+	}
+	l.Secrets = append(l.Secrets, text)
+}
+
+// named makes the text of that name a secret if the name says so. What ends in
+// _FILE is the path of a secret, not one itself.
+func (l *load) named(name, text string) {
+	if spec.SensitiveName(name) && !strings.HasSuffix(strings.ToUpper(name), "_FILE") {
+		l.secret(text)
+	}
+}
+
+// value is a text of that name: sensitive by its name, or because a secret is in it.
+func (l *load) value(name, text string) spec.Value {
+	if spec.SensitiveName(name) {
+		return spec.Sensitive(text)
+	}
+	return l.text(text)
+}
+
+// text is sensitive if a secret is in it.
+func (l *load) text(text string) spec.Value {
+	for _, secret := range l.Secrets {
+		if strings.Contains(text, secret) {
+			return spec.Sensitive(text)
+		}
+	}
+	return spec.Plain(text)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
