@@ -118,6 +118,7 @@ func testCreateNeedsItsImage(p *project) {
 	web := p.service("web")
 	web.Image = "flumen-test/absent:1"
 	want := p.desired(p.service("other"), web)
+	p.observe(want)
 	p.mustApply(plan.Create{Want: want.Find(spec.Ref{Kind: spec.KindNetwork, Name: "default"})})
 	if err := p.apply(plan.Create{Want: web}); err == nil {
 		p.t.Fatal("made a container of an image that is not there")
@@ -129,10 +130,12 @@ func testCreateNeedsItsImage(p *project) {
 
 func testCreateNeedsItsNetwork(p *project) {
 	web := p.service("web")
+	want := p.desired(web)
+	p.observe(want)
 	if err := p.apply(plan.Create{Want: web}); err == nil {
 		p.t.Fatal("made a container on a network that is not there")
 	}
-	p.mustConverge(p.desired(web))
+	p.mustConverge(want)
 }
 
 func testCreateFailsWhenUnhealthy(p *project) {

@@ -17,7 +17,8 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// Target is what is tested: the system that holds the resources of one project.
+// Target is what is tested: the system that holds the resources of one project. What
+// is applied was always observed before, with the same desired state.
 type Target interface {
 	Kinds() []spec.Kind
 	Observe(ctx context.Context, want spec.Desired) (drift.Observed, error)
