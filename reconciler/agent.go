@@ -161,7 +161,7 @@ func (a *Agent) finish(rep report.Report) {
 		a.sayOnce(slog.LevelError, "run failed", "err", rep.Fault, "revision", rep.Revision.Short())
 	case rep.Err() != nil:
 		a.said = ""
-		a.Log.Error("run ended with failures", append(attrs, "failed", rep.Count(report.Failed)+rep.Count(report.RolledBack))...)
+		a.Log.Error("run ended with failures", append(attrs, "failed", rep.Failures())...)
 	case len(rep.Steps) > 0:
 		a.said = ""
 		a.Log.Info("run done", append(attrs, "steps", len(rep.Steps), "ready", rep.Ready)...)

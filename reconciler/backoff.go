@@ -15,6 +15,8 @@ const (
 	// firstRetry is long enough for a person to read the error and fix the spec
 	// before the same is tried again.
 	firstRetry = 10 * time.Second
+	// lookAgain is for what changed under our hands: nothing is wrong with it.
+	lookAgain = time.Second
 	// lastRetry bounds how long something that has come right by itself waits.
 	lastRetry = 5 * time.Minute
 )
@@ -47,6 +49,11 @@ func (b *backoff) note(steps []report.Step, now time.Time) {
 			f := b.failed[s.Ref]
 			f.times++
 			f.next = now.Add(delay(f.times))
+			b.failed[s.Ref] = f
+		case report.Stale:
+			f := b.failed[s.Ref]
+			f.times++
+			f.next = now.Add(lookAgain)
 			b.failed[s.Ref] = f
 		}
 	}

@@ -225,6 +225,8 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 	switch {
 	case errors.Is(err, errSkipped):
 		r.Outcome = report.Skipped
+	case errors.Is(err, plan.ErrStale):
+		r.Outcome = report.Stale
 	case errors.As(err, &failure):
 		r.Log = failure.Log
 		if failure.RolledBack {

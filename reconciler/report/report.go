@@ -25,6 +25,7 @@ const (
 	Failed     Outcome = "failed"
 	RolledBack Outcome = "rolled_back" // it failed, and what was there before runs again
 	Skipped    Outcome = "skipped"     // its turn never came
+	Stale      Outcome = "stale"       // what it was about had changed since it was looked at
 )
 
 // Step is one step of a run and what became of it.
@@ -67,12 +68,17 @@ func (r Report) Err() error {
 		all = multierror.Append(all, errors.New(r.Fault))
 	}
 	for _, s := range r.Steps {
-		if s.Outcome == Failed || s.Outcome == RolledBack {
+		if s.Outcome.failed() {
 			all = multierror.Append(all, fmt.Errorf("%s %s: %s", s.Verb, s.Ref, s.Error))
 		}
 	}
 	return all.ErrorOrNil()
 }
+
+func (o Outcome) failed() bool { return o == Failed || o == RolledBack || o == Stale }
+
+// Failures is the number of steps that failed, whatever came after.
+func (r Report) Failures() int { return r.Count(Failed) + r.Count(RolledBack) + r.Count(Stale) }
 
 // Count is the number of steps with that outcome.
 func (r Report) Count(o Outcome) int {

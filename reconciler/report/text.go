@@ -46,7 +46,7 @@ func outcomeWord(o Outcome) string {
 // Summary is the report in one line.
 func (r Report) Summary(paint plan.Paint) string {
 	took := Duration(r.Took)
-	failed := r.Count(Failed) + r.Count(RolledBack)
+	failed := r.Failures()
 	switch {
 	case r.Fault != "" || failed > 0:
 		return fmt.Sprintf("%s %s is not as revision %s says: %d steps done, %d failed, %d skipped, %d held, in %s.",
