@@ -12,9 +12,6 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// errSkipped marks a step whose turn never came.
-var errSkipped = errors.New("skipped")
-
 // execution carries out one plan. It decides nothing: order, prerequisites and
 // reasons are the plan's.
 type execution struct {
@@ -59,7 +56,7 @@ func (e *execution) skip(stage plan.Stage, why error) []report.Step {
 	for i := range stage.Steps {
 		step := &stage.Steps[i]
 		e.emit(Event{Kind: StepSkipped, Stage: stage.Tier, Step: step, Err: why})
-		steps = append(steps, result(stage.Tier, step, fmt.Errorf("%w: %w", errSkipped, why), 0))
+		steps = append(steps, skipped(stage.Tier, step, why))
 	}
 	return steps
 }
@@ -135,7 +132,7 @@ func (r *stepRun) do(ctx context.Context, others map[int]*stepRun) {
 	defer close(r.ended)
 	if err := r.awaitTurn(ctx, others); err != nil {
 		r.execution.emit(Event{Kind: StepSkipped, Stage: r.stage, Step: r.step, Err: err})
-		r.result = result(r.stage, r.step, fmt.Errorf("%w: %w", errSkipped, err), 0)
+		r.result = skipped(r.stage, r.step, err)
 		return
 	}
 	defer r.freeSlot()
@@ -223,8 +220,6 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 	r.Outcome, r.Error = report.Failed, err.Error()
 	var failure *plan.Failure
 	switch {
-	case errors.Is(err, errSkipped):
-		r.Outcome = report.Skipped
 	case errors.Is(err, plan.ErrStale):
 		r.Outcome = report.Stale
 	case errors.As(err, &failure):
@@ -233,5 +228,12 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 			r.Outcome = report.RolledBack
 		}
 	}
+	return r
+}
+
+// skipped is what the report says of a step whose turn never came.
+func skipped(stage string, step *plan.Step, why error) report.Step {
+	r := result(stage, step, why, 0)
+	r.Outcome = report.Skipped
 	return r
 }

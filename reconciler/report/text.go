@@ -49,8 +49,8 @@ func (r Report) Summary(paint plan.Paint) string {
 	failed := r.Failures()
 	switch {
 	case r.Fault != "" || failed > 0:
-		return fmt.Sprintf("%s %s is not as revision %s says: %d steps done, %d failed, %d skipped, %d held, in %s.",
-			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), failed, r.Count(Skipped), len(r.Held), took)
+		return fmt.Sprintf("%s %s is not as revision %s says: %d of %d steps done, %d failed, %d skipped, %d held, in %s.",
+			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), len(r.Steps), failed, r.Count(Skipped), len(r.Held), took)
 	case len(r.Held) > 0:
 		return fmt.Sprintf("%s %s: %d steps done, %d held back, in %s.",
 			paint.On(plan.Yellow, "!"), r.Project, r.Count(Done), len(r.Held), took)
