@@ -16,6 +16,7 @@ func (l *load) convert(p *types.Project) {
 	c.findJobs()
 	l.check(c)
 	c.learnSecrets()
+	c.forgetPublic()
 	c.images()
 	used := map[spec.Ref]bool{}
 	for i := range l.tiers {
@@ -153,27 +154,4 @@ func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConf
 // service is where something of a service stands.
 func (c *conversion) service(name string, path ...string) place {
 	return c.where(c.joined.tierOf[name], append([]string{"services", name}, path...)...)
-}
-
-// learnSecrets gathers every sensitive text before the first value is judged.
-func (c *conversion) learnSecrets() {
-	for _, name := range c.names() {
-		for key, text := range c.services[name].Environment {
-			if text != nil {
-				c.named(key, *text)
-			}
-		}
-		if b := c.services[name].Build; b != nil {
-			for key, text := range b.Args {
-				if text != nil {
-					c.named(key, *text)
-				}
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.project.Secrets)) {
-		if content, _, ok := c.content("secrets", name, types.FileObjectConfig(c.project.Secrets[name])); ok {
-			c.secret(content)
-		}
-	}
 }

@@ -47,6 +47,7 @@ func Load(ctx context.Context, o Options) (Loaded, error) {
 	l := &load{options: o, env: environment(o.Environ)}
 	l.Variables = map[string]spec.Value{}
 	l.run(ctx)
+	l.forgetPublic()
 	var err error
 	l.Warnings, err = l.finish(o.Strict, l.Secrets)
 	l.Files = slices.Compact(slices.Sorted(slices.Values(l.Files)))

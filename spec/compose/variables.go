@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
@@ -169,41 +168,6 @@ func (l *load) interpolate(d *document, n *yaml.Node, env environment) {
 			l.interpolate(d, item, env)
 		}
 	}
-}
-
-// secret makes a text one that no output shows. Short ones and words that are
-// everywhere would black out half of what there is to read.
-func (l *load) secret(text string) {
-	if len(text) < 4 || text == "true" || text == "false" || text == "none" || slices.Contains(l.Secrets, text) {
-		return
-	}
-	l.Secrets = append(l.Secrets, text)
-}
-
-// named makes the text of that name a secret if the name says so. What ends in
-// _FILE is the path of a secret, not one itself.
-func (l *load) named(name, text string) {
-	if spec.SensitiveName(name) && !strings.HasSuffix(strings.ToUpper(name), "_FILE") {
-		l.secret(text)
-	}
-}
-
-// value is a text of that name: sensitive by its name, or because a secret is in it.
-func (l *load) value(name, text string) spec.Value {
-	if spec.SensitiveName(name) {
-		return spec.Sensitive(text)
-	}
-	return l.text(text)
-}
-
-// text is sensitive if a secret is in it.
-func (l *load) text(text string) spec.Value {
-	for _, secret := range l.Secrets {
-		if strings.Contains(text, secret) {
-			return spec.Sensitive(text)
-		}
-	}
-	return spec.Plain(text)
 }
 
 func exists(path string) bool {
