@@ -12,17 +12,28 @@
 # order, when the cluster is made.
 set -eu
 
+from_file() { # from_file NAME: set NAME from the file that NAME_FILE names
+  eval "path=\${$1_FILE:-}"
+  [ -n "$path" ] || return 0
+  export "$1=$(cat "$path")"
+  unset "$1_FILE"
+}
+
+first=
+[ "$1" != postgres ] || [ -s "$PGDATA/PG_VERSION" ] || first=yes
+if [ -n "$first" ]; then
+  from_file POSTGRES_USER
+  from_file POSTGRES_PASSWORD
+  from_file POSTGRES_DB
+fi
+
+# The files above may be readable for root only; all else is done as postgres.
 if [ "$(id -u)" = 0 ]; then
   install -d -o postgres -g postgres -m 700 "$PGDATA"
   install -d -o postgres -g postgres /var/run/postgresql
   find "$PGDATA" ! -user postgres -exec chown postgres:postgres {} +
   exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
 fi
-
-from_file() { # from_file NAME: set NAME from the file that NAME_FILE names
-  eval "path=\${$1_FILE:-}"
-  [ -z "$path" ] || export "$1=$(cat "$path")"
-}
 
 run_init_scripts() { # run_init_scripts USER DATABASE
   for script in /docker-entrypoint-initdb.d/*; do
@@ -34,9 +45,6 @@ run_init_scripts() { # run_init_scripts USER DATABASE
 }
 
 make_cluster() { # make_cluster DIRECTORY
-  from_file POSTGRES_USER
-  from_file POSTGRES_PASSWORD
-  from_file POSTGRES_DB
   : "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE}"
   export POSTGRES_USER="${POSTGRES_USER:-postgres}"
   export POSTGRES_DB="${POSTGRES_DB:-$POSTGRES_USER}"
@@ -73,8 +81,9 @@ first_start() {
   rm -rf "$new" "$PGDATA/.new.whole"
 }
 
+[ -z "$first" ] || first_start
 if [ "$1" = postgres ]; then
-  [ -s "$PGDATA/PG_VERSION" ] || first_start
+  unset POSTGRES_PASSWORD
   shift
   set -- postgres -c listen_addresses='*' "$@"
 fi
