@@ -28,6 +28,7 @@ func testAppliedIsInSync(p *project) {
 	p.publishes(web, 0)
 	second := *p.service("web")
 	second.Number, second.Container = 2, p.name+"-web-2"
+	p.opens(&second, "data")
 
 	p.mustConverge(p.desired(web, &second))
 }

@@ -103,6 +103,9 @@ func (p *project) desired(resources ...spec.Resource) spec.Desired {
 			add(&spec.Network{Key: a.Network, Name: a.Name})
 		}
 		for _, m := range s.Mounts {
+			if m.Volume == "" {
+				continue
+			}
 			add(&spec.Volume{Key: m.Volume, Name: m.Source})
 		}
 	}
