@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -29,7 +28,7 @@ func (l *load) check(c *conversion) {
 }
 
 func (c *conversion) checkSource(s types.ServiceConfig) {
-	if s.Build == nil && s.Image == "" {
+	if s.Build == nil && s.Image == "" && !c.misspelt(s.Name, "image", "build") {
 		c.fault(c.service(s.Name), "give it one of the two", "service %q has neither image nor build", s.Name)
 	}
 	if s.Build != nil && s.Build.DockerfileInline != "" && s.Build.Dockerfile != "Dockerfile" && s.Build.Dockerfile != "" {
@@ -37,28 +36,42 @@ func (c *conversion) checkSource(s types.ServiceConfig) {
 	}
 }
 
+// misspelt: a key of the service was most likely meant to be one of these, and
+// has been reported.
+func (c *conversion) misspelt(service string, keys ...string) bool {
+	known := composeShape().at("services.*").names()
+	for _, s := range c.sections {
+		for _, m := range members(valueOf(s.node, []string{"services", service})) {
+			if !slices.Contains(known, m.key.Value) && slices.Contains(keys, nearest(m.key.Value, known)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // checkDeclared: what a service uses has to be declared at the top level.
 func (c *conversion) checkDeclared(s types.ServiceConfig) {
 	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
 		_, ok := c.project.Networks[key]
-		c.declared(ok, s, "networks", key, key)
+		c.declared(ok, c.service(s.Name, "networks", key), s.Name, "networks", key)
 	}
-	for i, v := range s.Volumes {
+	for _, v := range s.Volumes {
 		if _, ok := c.project.Volumes[v.Source]; v.Type == types.VolumeTypeVolume && v.Source != "" {
-			c.declared(ok, s, "volumes", strconv.Itoa(i), v.Source)
+			c.declared(ok, c.item(s.Name, "volumes", v.Source, v.Target), s.Name, "volumes", v.Source)
 		}
 	}
-	for i, ref := range s.Configs {
+	for _, ref := range s.Configs {
 		_, ok := c.project.Configs[ref.Source]
-		c.declared(ok, s, "configs", strconv.Itoa(i), ref.Source)
+		c.declared(ok, c.item(s.Name, "configs", ref.Source), s.Name, "configs", ref.Source)
 	}
-	for i, ref := range s.Secrets {
+	for _, ref := range s.Secrets {
 		_, ok := c.project.Secrets[ref.Source]
-		c.declared(ok, s, "secrets", strconv.Itoa(i), ref.Source)
+		c.declared(ok, c.item(s.Name, "secrets", ref.Source), s.Name, "secrets", ref.Source)
 	}
 }
 
-func (c *conversion) declared(ok bool, s types.ServiceConfig, kind, key, name string) {
+func (c *conversion) declared(ok bool, at place, service, kind, name string) {
 	if ok {
 		return
 	}
@@ -66,7 +79,7 @@ func (c *conversion) declared(ok bool, s types.ServiceConfig, kind, key, name st
 	if best := nearest(name, c.declaredNames(kind)); best != "" {
 		hint = `did you mean "` + best + `"?`
 	}
-	c.fault(c.service(s.Name, kind, key), hint, "service %q uses the undeclared %s %q", s.Name, strings.TrimSuffix(kind, "s"), name)
+	c.fault(at, hint, "service %q uses the undeclared %s %q", service, strings.TrimSuffix(kind, "s"), name)
 }
 
 func (c *conversion) declaredNames(kind string) []string {
@@ -178,7 +191,7 @@ func (c *conversion) checkPorts() {
 			if p.Published == "" || strings.Contains(p.Published, "-") || s.GetScale() == 0 {
 				continue
 			}
-			one := published{name, c.portPlace(s, i), p.HostIP, p.Published, p.Protocol}
+			one := published{name, c.port(name, s.Ports[i]), p.HostIP, p.Published, p.Protocol}
 			if s.GetScale() > 1 {
 				c.fault(one.at, "publish a range, or no port", "%d instances of service %q cannot share the host port %s", s.GetScale(), name, p.Published)
 			}
@@ -190,11 +203,6 @@ func (c *conversion) checkPorts() {
 			all = append(all, one)
 		}
 	}
-}
-
-// portPlace is where a port stands, if the short form did not make several of it.
-func (c *conversion) portPlace(s types.ServiceConfig, i int) place {
-	return c.service(s.Name, "ports", strconv.Itoa(i))
 }
 
 // overlap tells whether two host addresses can be the same.

@@ -27,13 +27,16 @@ func (c *conversion) depends(s types.ServiceConfig) []spec.Dep {
 		if !active {
 			continue // the check has judged it
 		}
-		how := s.DependsOn[name]
+		how, asked := s.DependsOn[name], c.joined.asked[s.Name][name]
 		for n := 1; n <= other.GetScale(); n++ {
 			inside := n == 1 && slices.Contains(shared, name)
+			if !asked && !inside {
+				break
+			}
 			all = append(all, spec.Dep{
 				Ref:      spec.InstanceRef(name, n),
 				Until:    max(phases[how.Condition], spec.Started),
-				Restarts: how.Restart && !inside, // sharing says more
+				Restarts: how.Restart && asked,
 				Shares:   inside,
 			})
 		}

@@ -149,6 +149,20 @@ func find(n *yaml.Node, path ...string) (stands *yaml.Node, depth int) {
 	return stands, depth
 }
 
+// valueOf is the value at the end of a path, or nil.
+func valueOf(n *yaml.Node, path []string) *yaml.Node {
+	for _, step := range path {
+		n = follow(n)
+		if n != nil && n.Kind == yaml.SequenceNode {
+			n = itemOf(n, step)
+			continue
+		}
+		m, _ := get(n, step)
+		n = m.value
+	}
+	return n
+}
+
 // itemOf finds an item of a list by its index, or by its text where the list
 // stands for a set (as in the short form of depends_on).
 func itemOf(list *yaml.Node, step string) *yaml.Node {

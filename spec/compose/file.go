@@ -22,13 +22,13 @@ const fileMode = 0o444
 
 // files are the configs and secrets of a service, by target.
 func (c *conversion) files(one *spec.Service, s types.ServiceConfig) {
-	for i, ref := range s.Configs {
-		at := c.service(s.Name, "configs", strconv.Itoa(i))
+	for _, ref := range s.Configs {
+		at := c.item(s.Name, "configs", ref.Source, ref.Target)
 		object := types.FileObjectConfig(c.project.Configs[ref.Source])
 		c.file(one, at, "configs", types.FileReferenceConfig(ref), object)
 	}
-	for i, ref := range s.Secrets {
-		at := c.service(s.Name, "secrets", strconv.Itoa(i))
+	for _, ref := range s.Secrets {
+		at := c.item(s.Name, "secrets", ref.Source, ref.Target)
 		object := types.FileObjectConfig(c.project.Secrets[ref.Source])
 		c.file(one, at, "secrets", types.FileReferenceConfig(ref), object)
 	}
@@ -80,6 +80,9 @@ func (c *conversion) bindFile(one *spec.Service, at place, kind, target string, 
 	}
 	m := spec.Mount{Type: spec.MountBind, Target: target, Source: object.File, ReadOnly: true}
 	c.bind(at, &m)
+	if kind == "secrets" {
+		m.Digest = stretch(m.Digest, target)
+	}
 	one.Mounts = append(one.Mounts, m)
 }
 

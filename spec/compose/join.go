@@ -2,15 +2,17 @@ package compose
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
-	"go.yaml.in/yaml/v4"
+	"golang.org/x/sync/errgroup"
 )
 
 // model is what compose-go made of one tier: Compose's canonical form, not yet
@@ -30,8 +32,9 @@ func (m model) of(kind string) map[string]any {
 
 // joined is what is known about the origin of things after the tiers were joined.
 type joined struct {
-	tierOf map[string]int            // of each service
-	from   map[string]map[string]int // kind, name: the tier that declares it
+	tierOf map[string]int             // of each service
+	from   map[string]map[string]int  // kind, name: the tier that declares it
+	asked  map[string]map[string]bool // service, service: in its depends_on
 }
 
 // compose is the second pass: compose-go loads every tier apart; what they say is
@@ -71,57 +74,85 @@ func (l *load) setOptions(o *loader.Options) {
 	o.SkipResolveLabels = true
 }
 
-// models loads each tier, and what stands beside the tiers.
+// models loads each tier, and what stands beside the tiers, side by side.
 func (l *load) models(ctx context.Context) ([]model, bool) {
-	var all []model
+	inputs := l.inputs()
+	all, errs := make([]model, len(inputs)), make([]error, len(inputs))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, in := range inputs {
+		group.Go(func() error {
+			all[i], errs[i] = l.model(ctx, in)
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are kept one by one
 	ok := true
-	for _, in := range l.inputs() {
-		details := l.details()
-		details.ConfigFiles = []types.ConfigFile{in.file}
-		content, err := loader.LoadModelWithContext(ctx, details, l.setOptions)
+	for i, err := range errs {
 		if err != nil {
-			l.composeFault(in.tier, err)
+			l.composeFault(inputs[i].tier, err)
 			ok = false
-			continue
 		}
-		all = append(all, model{in.tier, content})
 	}
 	return all, ok
 }
 
+func (l *load) model(ctx context.Context, in input) (m model, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cannot be read: %v", p)
+		}
+	}()
+	details := l.details()
+	details.ConfigFiles = []types.ConfigFile{in.file}
+	content, err := loader.LoadModelWithContext(ctx, details, l.setOptions, func(o *loader.Options) {
+		o.SkipInterpolation = in.filled
+	})
+	return model{in.tier, content}, err
+}
+
 // input is what compose-go gets to read for one tier.
 type input struct {
-	tier int
-	file types.ConfigFile
+	tier   int
+	file   types.ConfigFile
+	filled bool // variables are put in already
 }
 
 // inputs makes a Compose file of each tier and one of what stands beside them. A
-// plain Compose file is handed over as it is.
+// section that is whole is handed over as the first pass has read it, which
+// saves a third of the time; others as nodes or text that compose-go has to
+// follow further.
 func (l *load) inputs() []input {
-	n := l.main.roots[0]
-	tiers, tiered := get(n, "tiers")
-	if !tiered {
-		return []input{{0, types.ConfigFile{Filename: l.file, Content: l.main.content}}}
-	}
+	_, tiered := get(l.main.roots[0], "tiers")
 	var all []input
-	add := func(tier int, n *yaml.Node, keys ...string) {
-		if content := l.pick(n, keys); len(content) > 0 {
-			all = append(all, input{tier, types.ConfigFile{Filename: l.file, Config: content}})
+	for _, s := range l.sections {
+		if s.doc != l.main || s.base != "" {
+			continue
 		}
-	}
-	add(common, n, kinds...)
-	for i, one := range follow(tiers.value).Content {
-		add(i, one, "services", "include")
+		in := input{tier: s.tier, file: types.ConfigFile{Filename: l.file}, filled: s.whole()}
+		switch {
+		case in.filled:
+			in.file.Config = s.plain
+		case tiered:
+			in.file.Config = l.raw(s)
+		default:
+			in.file.Content = l.main.content
+		}
+		if in.file.Content != nil || slices.ContainsFunc(append(kinds, "services", "include"), func(kind string) bool {
+			return in.file.Config[kind] != nil
+		}) {
+			all = append(all, in)
+		}
 	}
 	return all
 }
 
-// pick takes some keys of a mapping, with variables as they are.
-func (l *load) pick(n *yaml.Node, keys []string) map[string]any {
-	p := plainer{doc: l.main, left: maxNodes, f: &l.findings}
+// raw is a tier with its variables as they are.
+func (l *load) raw(s section) map[string]any {
+	p := plainer{doc: s.doc, left: maxNodes, f: &l.findings}
 	content := map[string]any{}
-	for _, key := range keys {
-		if m, ok := get(n, key); ok && !emptyNode(m.value) {
+	for _, key := range []string{"services", "include"} {
+		if m, ok := get(s.node, key); ok && !emptyNode(m.value) {
 			content[key] = p.value(m.value, nil)
 		}
 	}
@@ -135,15 +166,20 @@ func (l *load) adopt(models []model) {
 		own := l.own(kind, models)
 		for _, m := range models {
 			for key, declared := range m.of(kind) {
-				owner, made := own[l.resolved(key, declared)]
-				if !made || owner.key == key && owner.tier == m.tier {
+				maker, made := own[l.resolved(key, declared)]
+				if !made || maker.key == key && maker.tier == m.tier {
 					continue
 				}
-				if !external(declared) && (owner.key == key || !same(declared, owner.declared)) {
+				if !external(declared) && maker.key == key {
+					continue // join compares them
+				}
+				if !external(declared) && !same(declared, maker.declared) {
+					l.fault(l.where(m.tier, kind, key), "make them alike, or give it another name", "%s.%s is called %s as %s.%s is at %s, and differs",
+						kind, key, l.resolved(key, declared), kind, maker.key, l.where(maker.tier, kind, maker.key))
 					continue
 				}
 				delete(m.of(kind), key)
-				m.rename(kind, key, owner.key)
+				m.rename(kind, key, maker.key)
 			}
 		}
 	}
@@ -169,9 +205,12 @@ func (l *load) own(kind string, models []model) map[string]owner {
 			}
 		}
 	}
-	name := l.project + "_default"
-	if _, taken := own[name]; kind == "networks" && !taken && slices.ContainsFunc(models, model.usesImplicitDefault) {
-		own[name] = owner{common, "default", nil}
+	declared := slices.ContainsFunc(models, func(m model) bool {
+		one, ok := m.of("networks")["default"]
+		return ok && !external(one)
+	})
+	if kind == "networks" && !declared && slices.ContainsFunc(models, model.usesImplicitDefault) {
+		own[l.project+"_default"] = owner{common, "default", nil}
 	}
 	return own
 }
@@ -229,7 +268,9 @@ func (m model) rename(kind, from, to string) {
 		if networks, ok := service["networks"].(map[string]any); ok && kind == "networks" {
 			if settings, used := networks[from]; used {
 				delete(networks, from)
-				networks[to] = settings
+				if networks[to] == nil {
+					networks[to] = settings
+				}
 			}
 		}
 		volumes, _ := service["volumes"].([]any)
@@ -240,7 +281,7 @@ func (m model) rename(kind, from, to string) {
 			}
 		}
 	}
-	if _, implicit := m.of(kind)["default"]; kind == "networks" && from == "default" && !implicit {
+	if kind == "networks" && from == "default" {
 		m.attachImplicit(to)
 	}
 }
@@ -261,7 +302,7 @@ func (m model) attachImplicit(to string) {
 // a service belongs to one tier.
 func (l *load) join(models []model) map[string]any {
 	sum := map[string]any{}
-	l.joined = joined{tierOf: map[string]int{}, from: map[string]map[string]int{}}
+	l.joined = joined{from: map[string]map[string]int{}, asked: map[string]map[string]bool{}}
 	for _, kind := range append([]string{"services"}, kinds...) {
 		all := map[string]any{}
 		l.joined.from[kind] = map[string]int{}
@@ -273,7 +314,21 @@ func (l *load) join(models []model) map[string]any {
 		}
 	}
 	l.joined.tierOf = l.joined.from["services"]
+	l.rememberDepends(sum)
 	return sum
+}
+
+// rememberDepends keeps what files say in depends_on: normalising adds to it.
+func (l *load) rememberDepends(sum map[string]any) {
+	services, _ := sum["services"].(map[string]any)
+	for name, one := range services {
+		service, _ := one.(map[string]any)
+		on, _ := service["depends_on"].(map[string]any)
+		l.joined.asked[name] = map[string]bool{}
+		for other := range on {
+			l.joined.asked[name][other] = true
+		}
+	}
 }
 
 func (l *load) joinKind(kind string, m model, all map[string]any) {

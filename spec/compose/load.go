@@ -2,10 +2,11 @@ package compose
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -184,12 +185,32 @@ func (l *load) decode(n *yaml.Node, into any) {
 	}
 	l.broken = true
 	var all *yaml.LoadErrors
-	if !asLoadErrors(err, &all) {
+	if !errors.As(err, &all) {
 		l.fault(l.main.at(n), "", "%v", err)
 		return
 	}
 	for _, one := range all.Errors {
-		l.fault(place{l.main.shown, one.Mark.Line, one.Mark.Column}, "", "%s", one.Message)
+		l.fault(place{l.main.shown, one.Mark.Line, one.Mark.Column}, "", "%s", inWords(one.Message))
+	}
+}
+
+// inWords puts what the YAML library says about types in words of YAML.
+func inWords(says string) string {
+	_, want, ok := strings.Cut(says, " into ")
+	if !ok {
+		return says
+	}
+	switch {
+	case want == "string":
+		return "must be a text"
+	case want == "bool":
+		return "must be true or false"
+	case strings.HasPrefix(want, "int"):
+		return "must be a whole number"
+	case strings.HasPrefix(want, "["), strings.HasSuffix(want, "List"):
+		return "must be a list"
+	default:
+		return "must be a mapping"
 	}
 }
 
@@ -198,31 +219,39 @@ func (l *load) readEnvironment(n *yaml.Node) {
 		file := filepath.Join(l.dir, ".env")
 		l.Files = append(l.Files, file)
 		if exists(file) {
-			l.addEnvironment(file, l.main.at(nil))
+			l.env = l.addEnvironment(l.env, place{file: l.shown(file)}, file)
 		}
 		return
 	}
-	for i, name := range l.root.EnvFile {
-		stands, _ := find(n, "env_file", fmt.Sprint(i))
-		at := l.main.at(stands)
-		file := abs(l.dir, l.substitute(name, l.env, at))
-		l.Files = append(l.Files, file)
-		if !exists(file) {
-			l.fault(at, "make it, or remove it from env_file", "env_file %s does not exist", l.shown(file))
-			l.broken = true
-			continue
+	var files []string
+	for _, f := range texts(n, "env_file") {
+		file := abs(l.dir, l.substitute(f.Value, l.env, l.main.at(f)))
+		if l.envFile(file, l.main.at(f)) {
+			files = append(files, file)
 		}
-		l.addEnvironment(file, at)
 	}
+	l.env = l.addEnvironment(l.env, l.main.at(nil), files...)
 }
 
-func (l *load) addEnvironment(file string, at place) {
-	env, err := l.env.with(file)
+// envFile tells whether an env file that is asked for is there.
+func (l *load) envFile(file string, at place) bool {
+	l.Files = append(l.Files, file)
+	if !exists(file) {
+		l.fault(at, "make it, or remove it from env_file", "env_file %s does not exist", l.shown(file))
+		l.broken = true
+		return false
+	}
+	return true
+}
+
+// addEnvironment reads env files; of two, the later one wins, as in Compose.
+func (l *load) addEnvironment(env environment, at place, files ...string) environment {
+	more, err := env.with(files...)
 	if err != nil {
 		l.fault(at, "", "%v", err)
 		l.broken = true
 	}
-	l.env = env
+	return more
 }
 
 // readName takes the name of the project: from the caller, the file, or as

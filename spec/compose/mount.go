@@ -16,16 +16,16 @@ import (
 
 // mounts are the volumes of a service and its tmpfs, by target.
 func (c *conversion) mounts(one *spec.Service, s types.ServiceConfig) {
-	for i, v := range s.Volumes {
-		at := c.service(s.Name, "volumes", strconv.Itoa(i))
+	for _, v := range s.Volumes {
+		at := c.item(s.Name, "volumes", v.Target)
 		if m, ok := c.mount(at, v); ok {
 			one.Mounts = append(one.Mounts, m)
 		}
 	}
-	for i, text := range s.Tmpfs {
+	for _, text := range s.Tmpfs {
 		m, err := tmpfs(text)
 		if err != nil {
-			c.fault(c.service(s.Name, "tmpfs", strconv.Itoa(i)), "size and mode are supported", "%v", err)
+			c.fault(c.item(s.Name, "tmpfs", text), "size and mode are supported", "%v", err)
 			continue
 		}
 		one.Mounts = append(one.Mounts, m)

@@ -7,7 +7,7 @@ import "slices"
 func nearest(word string, known []string) string {
 	best, least := "", len(word)/3+1
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(word, k); d < least || d == least && best == "" {
+		if d := distance(word, k); d < least {
 			best, least = k, d
 		}
 	}

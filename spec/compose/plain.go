@@ -97,7 +97,7 @@ func (p *plainer) scalar(n *yaml.Node, c *casts) any {
 	if err != nil {
 		p.f.fault(p.doc.at(n), "", "%q is not a number or boolean of the kind that is wanted here", text)
 		p.f.broken = true
-		return nil
+		return text
 	}
 	return cast
 }

@@ -10,9 +10,18 @@ import (
 	"slices"
 )
 
-// revisionRounds make it slow to guess a secret from a revision, which is shown
-// everywhere: a few milliseconds for each guess.
-const revisionRounds = 20_000
+// stretchRounds make it slow to guess a secret from a digest that is shown: a few
+// milliseconds for each guess.
+const stretchRounds = 20_000
+
+// stretch makes a digest one that takes long to compute.
+func stretch(digest, salt string) string {
+	key, err := pbkdf2.Key(sha256.New, digest, []byte(salt), stretchRounds, sha256.Size)
+	if err != nil {
+		panic(err) // only for lengths that SHA-256 cannot give
+	}
+	return hex.EncodeToString(key)
+}
 
 // revision is a digest of everything that was read: files, variables, and the
 // resources that came of them, with what is mounted and built.
@@ -34,9 +43,5 @@ func (l *load) revision() string {
 			}
 		}
 	}
-	id, err := pbkdf2.Key(sha256.New, string(h.Sum(nil)), []byte(l.project), revisionRounds, sha256.Size)
-	if err != nil {
-		panic(err) // only for lengths that SHA-256 cannot give
-	}
-	return hex.EncodeToString(id)
+	return stretch(string(h.Sum(nil)), l.project)
 }

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -22,6 +23,8 @@ type section struct {
 	dir  string   // relative paths are relative to it
 	path []string // where the node stands in its document
 	base string   // a service that others extend: nothing else in it matters
+	// plain is what it says, with variables put in.
+	plain map[string]any
 }
 
 // readSections finds all of them, following include and extends.
@@ -92,10 +95,7 @@ func (l *load) followInclude(s section, item *yaml.Node) {
 			if dir == "" {
 				dir = filepath.Dir(path)
 			}
-			var ok bool
-			if s.env, ok = l.includeEnvironment(s, dir, files); !ok {
-				return
-			}
+			s.env = l.includeEnvironment(s, dir, files)
 		}
 		l.include(s, path, dir, at)
 	}
@@ -112,42 +112,23 @@ func (l *load) include(s section, path, dir string, at place) {
 }
 
 // includeEnvironment adds the env files of an include, or the .env beside it.
-func (l *load) includeEnvironment(s section, dir string, files []*yaml.Node) (environment, bool) {
-	if len(files) == 0 {
+func (l *load) includeEnvironment(s section, dir string, nodes []*yaml.Node) environment {
+	if len(nodes) == 0 {
 		file := filepath.Join(dir, ".env")
 		l.Files = append(l.Files, file)
 		if !exists(file) {
-			return s.env, true
+			return s.env
 		}
-		return l.moreEnvironment(s, file, place{file: l.shown(file)})
+		return l.addEnvironment(s.env, place{file: l.shown(file)}, file)
 	}
-	for _, f := range files {
-		file := abs(s.dir, l.substitute(f.Value, s.env, s.doc.at(f)))
-		if file == "/dev/null" {
-			continue
-		}
-		var ok bool
-		if s.env, ok = l.moreEnvironment(s, file, s.doc.at(f)); !ok {
-			return s.env, false
+	var files []string
+	for _, n := range nodes {
+		file := abs(s.dir, l.substitute(n.Value, s.env, s.doc.at(n)))
+		if file != os.DevNull && l.envFile(file, s.doc.at(n)) {
+			files = append(files, file)
 		}
 	}
-	return s.env, true
-}
-
-func (l *load) moreEnvironment(s section, file string, at place) (environment, bool) {
-	l.Files = append(l.Files, file)
-	if !exists(file) {
-		l.fault(at, "make it, or remove it from env_file", "env_file %s does not exist", l.shown(file))
-		l.broken = true
-		return s.env, false
-	}
-	env, err := s.env.with(file)
-	if err != nil {
-		l.fault(at, "", "%v", err)
-		l.broken = true
-		return s.env, false
-	}
-	return env, true
+	return l.addEnvironment(s.env, s.doc.at(nodes[0]), files...)
 }
 
 // followExtends reads the files whose services are extended.
@@ -184,14 +165,36 @@ func texts(n *yaml.Node, name string) []*yaml.Node {
 	if !ok {
 		return nil
 	}
+	list := []*yaml.Node{m.value}
 	if v := follow(m.value); v.Kind == yaml.SequenceNode {
-		return v.Content
+		list = v.Content
 	}
-	return []*yaml.Node{follow(m.value)}
+	var all []*yaml.Node
+	for _, item := range list {
+		if item = follow(item); item.Kind == yaml.ScalarNode {
+			all = append(all, item)
+		}
+	}
+	return all
 }
 
 func remote(path string) bool {
 	return strings.Contains(path, "://") || strings.HasPrefix(path, "git@") || strings.HasPrefix(path, "oci:")
+}
+
+// whole tells whether the section says everything itself: it includes nothing,
+// and nothing in it extends anything.
+func (s section) whole() bool {
+	if _, includes := get(s.node, "include"); includes {
+		return false
+	}
+	services, _ := get(s.node, "services")
+	for _, m := range members(services.value) {
+		if _, extends := get(m.value, "extends"); extends {
+			return false
+		}
+	}
+	return true
 }
 
 // where finds where something of a tier stands, as exactly as any file tells.

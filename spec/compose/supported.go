@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 
@@ -91,10 +92,29 @@ func (s *shape) mark(path string) {
 	}
 }
 
-// inert attributes are accepted and do nothing.
+// at is the shape below a path.
 func (s *shape) at(path string) *shape {
 	for part := range strings.SplitSeq(path, ".") {
 		s = s.child(part)
 	}
 	return s
+}
+
+// supports tells whether everything on a path of the file is supported.
+func (s *shape) supports(path []string) bool {
+	for _, part := range path {
+		next := s.any
+		if one, known := s.keys[part]; known {
+			next = one
+		} else if _, err := strconv.Atoi(part); err == nil && s.items != nil {
+			next = s.items
+		}
+		if next == nil {
+			return true // below what the shape knows
+		}
+		if s = next; !s.supported {
+			return false
+		}
+	}
+	return true
 }

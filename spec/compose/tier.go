@@ -45,7 +45,7 @@ func (l *load) checkTier(i int) {
 	taken := slices.IndexFunc(l.tiers[:i], func(o tier) bool { return o.Name == t.Name })
 	switch {
 	case t.Name == "":
-		l.fault(at, "give it one: name: foundation", "tier %d has no name", i)
+		l.fault(at, "give it one: name: foundation", "tier %d has no name", i+1)
 	case taken >= 0:
 		l.fault(at, "", "tier %q is already declared at %s", t.Name, l.tierPlace(taken, "name"))
 	case slices.Contains(reservedTiers, t.Name):

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -18,17 +19,17 @@ import (
 // by itself.
 func (l *load) checkSections() {
 	l.interpolate(l.main, l.main.roots[0], l.env)
-	for _, s := range l.sections {
+	for i, s := range l.sections {
 		if s.doc != l.main {
 			l.checkIncluded(s)
 		}
-		l.checkSchema(s)
+		l.sections[i].plain = l.checkSchema(s)
 		l.checkServices(s)
 	}
 }
 
 func (l *load) checkIncluded(s section) {
-	n, path := s.node, []string(nil)
+	n := s.node
 	if follow(n).Kind != yaml.MappingNode {
 		l.fault(s.doc.at(n), "", "is not one mapping")
 		l.broken = true
@@ -44,7 +45,7 @@ func (l *load) checkIncluded(s section) {
 		l.interpolate(s.doc, m.value, s.env)
 		return
 	}
-	composeShape().check(s.doc, n, path, &l.findings)
+	composeShape().check(s.doc, n, nil, &l.findings)
 	l.interpolate(s.doc, n, s.env)
 	if m, ok := get(n, "version"); ok {
 		l.warn(s.doc.at(m.key), "remove it", "version is obsolete and does nothing")
@@ -75,44 +76,49 @@ func isDuration(v any) error {
 	return err
 }
 
-// checkSchema holds the section against Compose's schema.
-func (l *load) checkSchema(s section) {
-	p := plainer{doc: s.doc, left: maxNodes, env: s.env, f: &l.findings}
-	content, ok := p.value(s.node, castTree()).(map[string]any)
-	if p.left < 0 {
-		l.fault(s.doc.at(s.node), "", "has more nodes than can be read: aliases of aliases?")
-		l.broken = true
-	}
-	if !ok || p.left < 0 {
-		return
-	}
-	if s.base != "" {
-		services, _ := content["services"].(map[string]any)
-		content = map[string]any{"services": map[string]any{s.base: services[s.base]}}
-	}
-	for name := range content {
-		if _, ours := rootShape().keys[name]; ours && composeShape().keys[name] == nil || name == "timeout" {
-			delete(content, name)
-		}
-	}
-	if len(s.path) > 0 { // a tier: its name need not be one that Compose allows
-		delete(content, "name")
-	}
+// checkSchema holds the section against Compose's schema, and gives it as plain
+// values.
+func (l *load) checkSchema(s section) map[string]any {
+	content := l.plain(s)
 	compiled, err := composeSchema()
 	if err != nil {
 		panic(err) // the schema is built in
 	}
 	var invalid *jsonschema.ValidationError
-	if err := compiled.Validate(content); asValidation(err, &invalid) {
+	if err := compiled.Validate(content); errors.As(err, &invalid) {
 		for _, leaf := range leaves(invalid) {
 			l.schemaFault(s, leaf)
 		}
 	}
+	return content
+}
+
+// plain is the part of a section that Compose knows.
+func (l *load) plain(s section) map[string]any {
+	p := plainer{doc: s.doc, left: maxNodes, env: s.env, f: &l.findings}
+	all, _ := p.value(s.node, castTree()).(map[string]any)
+	if p.left < 0 {
+		l.fault(s.doc.at(s.node), "", "has more nodes than can be read: aliases of aliases?")
+		l.broken = true
+	}
+	content := map[string]any{}
+	for name, value := range all {
+		// The name of a tier need not be one that Compose allows.
+		if composeShape().keys[name] != nil && (name != "name" || s.path == nil) {
+			content[name] = value
+		}
+	}
+	if s.base != "" {
+		services, _ := content["services"].(map[string]any)
+		content = map[string]any{"services": map[string]any{s.base: services[s.base]}}
+	}
+	return content
 }
 
 // leaf is one thing the schema does not allow, and at which place.
 type leaf struct {
 	at    []string
+	key   bool // the key is wrong, not its value
 	says  string
 	wants []string // types, when the type is wrong
 }
@@ -120,6 +126,9 @@ type leaf struct {
 // leaves picks from the tree of what failed: of alternatives (oneOf, anyOf) that
 // all fail, the one that got deepest is what was meant.
 func leaves(e *jsonschema.ValidationError) []leaf {
+	if _, unknown := e.ErrorKind.(*kind.FalseSchema); unknown {
+		return nil // an unknown key: the shape has said so, and what it may be
+	}
 	if len(e.Causes) == 0 {
 		return []leaf{leafOf(e)}
 	}
@@ -129,7 +138,9 @@ func leaves(e *jsonschema.ValidationError) []leaf {
 	}
 	switch e.ErrorKind.(type) {
 	case *kind.OneOf, *kind.AnyOf:
-		return []leaf{likeliest(all)}
+		if len(all) > 0 {
+			return []leaf{likeliest(all)}
+		}
 	}
 	return all
 }
@@ -140,8 +151,8 @@ func leafOf(e *jsonschema.ValidationError) leaf {
 	case *kind.Type:
 		one.wants = k.Want
 	case *kind.AdditionalProperties:
-		one.at = append(slices.Clone(e.InstanceLocation), k.Properties[0])
-		one.says = "unknown key " + k.Properties[0]
+		one.at, one.key = append(slices.Clone(e.InstanceLocation), k.Properties[0]), true
+		one.says = "cannot be called so: use letters, digits, ., _ and -"
 	case *kind.Format:
 		one.says = "is not a time: write it as in 10s or 1m30s"
 	default:
@@ -166,10 +177,13 @@ func likeliest(all []leaf) leaf {
 }
 
 func (l *load) schemaFault(s section, one leaf) {
-	stands, _ := find(s.node, one.at...)
+	stands, depth := find(s.node, one.at...)
+	if v := valueOf(s.node, one.at); v != nil && v.Line > 0 && !one.key && depth == len(one.at) {
+		stands = v
+	}
 	at := s.doc.at(stands)
-	if l.has(at) {
-		return
+	if l.has(at) || !composeShape().supports(one.at) {
+		return // it has been said what is wrong there
 	}
 	l.broken = true
 	says := one.says

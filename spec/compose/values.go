@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -26,12 +25,12 @@ func (c *conversion) checkValues(s types.ServiceConfig) {
 	if s.HealthCheck != nil && len(s.HealthCheck.Test) > 0 && !slices.Contains([]string{"CMD", "CMD-SHELL", "NONE"}, s.HealthCheck.Test[0]) {
 		c.fault(c.service(s.Name, "healthcheck", "test"), "", "a list for healthcheck.test begins with CMD, CMD-SHELL or NONE")
 	}
-	for i, p := range s.Ports {
+	for _, p := range s.Ports {
 		if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
-			c.fault(c.portPlace(s, i), "", "%q is not an IP address", p.HostIP)
+			c.fault(c.port(s.Name, p), "", "%q is not an IP address", p.HostIP)
 		}
 		if p.Target == 0 || p.Target > 65535 {
-			c.fault(c.portPlace(s, i), "", "%d is not a port", p.Target)
+			c.fault(c.port(s.Name, p), "", "%d is not a port", p.Target)
 		}
 	}
 	if s.Deploy != nil && s.Deploy.Mode != "" && s.Deploy.Mode != "replicated" {
@@ -85,17 +84,17 @@ func (c *conversion) checkMounts(s types.ServiceConfig) {
 		}
 		taken[target] = true
 	}
-	for i, v := range s.Volumes {
-		add(c.service(s.Name, "volumes", strconv.Itoa(i)), v.Target)
+	for _, v := range s.Volumes {
+		add(c.item(s.Name, "volumes", v.Target), v.Target)
 	}
-	for i, text := range s.Tmpfs {
+	for _, text := range s.Tmpfs {
 		target, _, _ := strings.Cut(text, ":")
-		add(c.service(s.Name, "tmpfs", strconv.Itoa(i)), target)
+		add(c.item(s.Name, "tmpfs", text), target)
 	}
-	for i, ref := range s.Configs {
-		add(c.service(s.Name, "configs", strconv.Itoa(i)), fileTarget("configs", types.FileReferenceConfig(ref)))
+	for _, ref := range s.Configs {
+		add(c.item(s.Name, "configs", ref.Source, ref.Target), fileTarget("configs", types.FileReferenceConfig(ref)))
 	}
-	for i, ref := range s.Secrets {
-		add(c.service(s.Name, "secrets", strconv.Itoa(i)), fileTarget("secrets", types.FileReferenceConfig(ref)))
+	for _, ref := range s.Secrets {
+		add(c.item(s.Name, "secrets", ref.Source, ref.Target), fileTarget("secrets", types.FileReferenceConfig(ref)))
 	}
 }
