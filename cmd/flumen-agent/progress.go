@@ -89,21 +89,36 @@ func isJob(c plan.Change) bool {
 // manyBytes tells bytes from steps where the verb does not: no build has so many steps.
 const manyBytes = 10_000
 
-// amount writes how much of something is done: "34.1 MB / 120 MB", "step 3/9", or "".
+// countsBytes tells whether an event counts bytes; otherwise it counts steps.
+func countsBytes(e reconciler.Event) bool {
+	return e.Step.Change.Verb() == plan.VerbPull || max(e.Done, e.Total) >= manyBytes
+}
+
+// amount writes how much of something is done, " 34.1 MB / 120 MB", or which step of it
+// is being done, " step 3/9"; "" if it is not counted.
 func amount(e reconciler.Event) string {
-	bytes := e.Step.Change.Verb() == plan.VerbPull || max(e.Done, e.Total) >= manyBytes
 	switch {
 	case e.Done == 0 && e.Total == 0:
 		return ""
-	case bytes && e.Total == 0:
-		return size(e.Done)
-	case bytes:
-		return size(e.Done) + " / " + size(e.Total)
+	case countsBytes(e) && e.Total == 0:
+		return " " + size(e.Done)
+	case countsBytes(e):
+		return " " + size(e.Done) + " / " + size(e.Total)
 	case e.Total == 0:
-		return fmt.Sprintf("step %d", e.Done)
+		return fmt.Sprintf(" step %d", e.Done+1)
 	default:
-		return fmt.Sprintf("step %d/%d", e.Done, e.Total)
+		return fmt.Sprintf(" step %d/%d", min(e.Done+1, e.Total), e.Total)
 	}
+}
+
+// activity splits what a step is doing into what there is always room for, with the
+// amount, and the rest: "building step 3/9" and ": RUN make".
+func activity(e reconciler.Event) (what, detail string) {
+	what, detail, found := strings.Cut(oneLine(e.What), ": ")
+	if found {
+		detail = ": " + detail
+	}
+	return what + amount(e), detail
 }
 
 // size writes a number of bytes with three digits, as registries count them.

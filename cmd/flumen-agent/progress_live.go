@@ -47,10 +47,11 @@ type liveProgress struct {
 
 // row is a step on the screen.
 type row struct {
-	ref   spec.Ref
-	look  look
-	text  string
-	since time.Time // when it began to do what text says; zero if that is over
+	ref    spec.Ref
+	look   look
+	text   string
+	detail string
+	since  time.Time // when it began to do what text and detail say; zero if that is over
 }
 
 // look is how a line is marked. The order is that of what is most worth a line.
@@ -157,15 +158,15 @@ func (p *liveProgress) step(e reconciler.Event) {
 	r := p.row(e.Step.Change.Ref())
 	switch e.Kind {
 	case reconciler.StepBegan:
-		*r = row{r.ref, lookRunning, doing(e.Step.Change.Verb()), e.At}
+		*r = row{ref: r.ref, look: lookRunning, text: doing(e.Step.Change.Verb()), since: e.At}
 	case reconciler.StepDoing:
 		r.do(e)
 	case reconciler.StepDone:
-		*r = row{r.ref, lookDone, endLine(e), time.Time{}}
+		*r = row{ref: r.ref, look: lookDone, text: endLine(e)}
 	case reconciler.StepFailed:
-		*r = row{r.ref, lookFailed, endLine(e), time.Time{}}
+		*r = row{ref: r.ref, look: lookFailed, text: endLine(e)}
 	case reconciler.StepSkipped:
-		*r = row{r.ref, lookSkipped, endLine(e), time.Time{}}
+		*r = row{ref: r.ref, look: lookSkipped, text: endLine(e)}
 	}
 }
 
@@ -181,14 +182,16 @@ func (p *liveProgress) row(ref spec.Ref) *row {
 	return r
 }
 
-// do shows what a step is doing: with how much of it is done, or else for how long.
+// do shows what a step is doing: with the bytes that are done, or else for how long.
 func (r *row) do(e reconciler.Event) {
-	what := oneLine(e.What)
-	if progress := amount(e); progress != "" {
-		r.text, r.since = what+" "+progress, time.Time{}
-	} else if r.text != what {
-		r.text, r.since = what, e.At
+	what, detail := activity(e)
+	switch {
+	case countsBytes(e) && amount(e) != "":
+		r.since = time.Time{}
+	case r.text != what || r.detail != detail:
+		r.since = e.At
 	}
+	r.text, r.detail = what, detail
 }
 
 // draw writes what has changed. It is one write, so that nobody sees half of it, and
@@ -237,7 +240,7 @@ func (p *liveProgress) stageLines(now time.Time) []line {
 		width = max(width, runewidth.StringWidth(r.ref.String()))
 	}
 	for _, r := range rows {
-		lines = append(lines, line{2, r.look, runewidth.FillRight(r.ref.String(), width) + "  " + r.text + r.elapsed(now)})
+		lines = append(lines, line{2, r.look, runewidth.FillRight(r.ref.String(), width) + "  " + r.text + r.elapsed(now) + r.detail})
 	}
 	if more := len(p.rows) - len(rows); more > 0 {
 		lines = append(lines, line{2, lookNone, fmt.Sprintf("and %d more", more)})

@@ -66,16 +66,13 @@ func (p *plainProgress) begin(e reconciler.Event) {
 
 func (p *plainProgress) doing(e reconciler.Event) {
 	s := saying{e.Step.Change.Ref(), e.What}
-	progress := amount(e)
 	last, before := p.said[s]
-	if before && (progress == "" || e.At.Sub(last) < plainEvery) {
+	if before && (amount(e) == "" || e.At.Sub(last) < plainEvery) {
 		return
 	}
 	p.said[s] = e.At
-	if progress != "" {
-		progress = " " + progress
-	}
-	p.stepLine(e, oneLine(e.What)+progress)
+	what, detail := activity(e)
+	p.stepLine(e, what+detail)
 }
 
 // log writes the last lines of a container that did not become ready.

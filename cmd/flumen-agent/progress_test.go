@@ -94,7 +94,7 @@ func TestPlainProgressSaysEachThingOnce(t *testing.T) {
 		run.tell(float64(second), doingWhat(prepare, pullImage, "pulling", int64(second)*4_800_000, 120_000_000))
 		run.tell(float64(second)+.5, doingWhat(prepare, pullImage, "unpacking", int64(second)*1_000_000, 120_000_000))
 	}
-	run.tell(25, doingWhat(prepare, buildImage, "building", 3, 9))
+	run.tell(25, doingWhat(prepare, buildImage, "building: RUN make", 2, 9))
 	run.tell(25, took(event(reconciler.StepReached, prepare, pullImage), 25))
 	run.tell(25, took(event(reconciler.StepDone, prepare, pullImage), 25))
 	run.tell(30, took(event(reconciler.StepDone, prepare, buildImage), 30))
@@ -117,7 +117,7 @@ func TestPlainProgressSaysEachThingOnce(t *testing.T) {
 10:00:10   image/postgres:17: unpacking 10.0 MB / 120 MB
 10:00:20   image/postgres:17: pulling 96.0 MB / 120 MB
 10:00:20   image/postgres:17: unpacking 20.0 MB / 120 MB
-10:00:25   image/app:1: building step 3/9
+10:00:25   image/app:1: building step 3/9: RUN make
 10:00:25   image/postgres:17: pulled in 25.0s
 10:00:30   image/app:1: built in 30.0s
 10:00:30 made ready ahead: ready in 30.0s
@@ -237,7 +237,7 @@ func TestLiveProgressShowsTheRunAsItGoes(t *testing.T) {
 		run.tell(0, event(reconciler.StepBegan, prepare, pullImage))
 		run.tell(0, event(reconciler.StepBegan, prepare, buildImage))
 		run.tell(0, doingWhat(prepare, pullImage, "pulling", 34_100_000, 120_000_000))
-		run.tell(0, doingWhat(prepare, buildImage, "building", 3, 9))
+		run.tell(0, doingWhat(prepare, buildImage, "building: RUN make", 2, 9))
 		shots = append(shots, at(1.05))
 		run.tell(2, took(event(reconciler.StepDone, prepare, pullImage), 2))
 		run.tell(2, took(event(reconciler.StepDone, prepare, buildImage), 2))
@@ -259,7 +259,7 @@ func TestLiveProgressShowsTheRunAsItGoes(t *testing.T) {
 	shots = append(shots, screen.shows())
 	want := []string{`• made ready ahead
   • image/postgres:17  pulling 34.1 MB / 120 MB
-  • image/app:1        building step 3/9
+  • image/app:1        building step 3/9 1s: RUN make
   then tier foundation, tier apps, removed last
 `, `✓ made ready ahead: ready in 2.0s
 • tier foundation
