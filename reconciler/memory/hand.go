@@ -93,6 +93,9 @@ func (e *Engine) Restart() {
 		if wanted && c.starts > 0 {
 			_ = e.start(c) // what cannot start stays down, as on a real engine
 		}
+		if c.project == "" {
+			e.settle(c) // nobody waits for it
+		}
 	}
 }
 
@@ -132,7 +135,10 @@ func (e *Engine) AddForeign(kind spec.Kind, name string) {
 	case spec.KindVolume:
 		e.volumes[name] = &volume{serial: e.serial, name: name, fields: spec.Fields{}}
 	case spec.KindService:
-		e.containers[id] = &container{id: id, serial: e.serial, name: name, state: drift.Running, since: e.now, starts: 1}
+		e.containers[id] = &container{
+			id: id, serial: e.serial, name: name, state: drift.Running, since: e.now, starts: 1,
+			spec: spec.Service{Restart: "always"},
+		}
 	default:
 		panic("memory: nothing foreign of kind " + string(kind))
 	}

@@ -26,16 +26,15 @@ const (
 //
 // It works in passes over a draft of one change per Ref: a change for each
 // difference, the consequences of those changes for what depends on them, room for
-// what needs a place that something else holds, the rules, and last the order.
+// what needs a place that something else holds, and what has to be held. Whenever
+// something is held it starts again without it, so that nothing is planned on account
+// of what will not be done. Last comes the order.
 func Build(want spec.Desired, have drift.Observed, d drift.Drift, rules ...Rule) Plan {
-	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: map[spec.Ref]Held{}}
-	for _, difference := range d {
-		b.answer(difference)
+	held := map[spec.Ref]Held{}
+	b := newBuilder(want, have, d, held)
+	for b.holdMore(rules) {
+		b = newBuilder(want, have, d, held)
 	}
-	b.addConsequences()
-	b.makeRoom()
-	b.applyRules(rules)
-	b.holdDependents()
 	p := Plan{Project: want.Project, Revision: want.Revision, Stages: b.stages(), Held: b.heldInOrder()}
 	p.Fingerprint = fingerprint(p)
 	return p
@@ -48,19 +47,48 @@ type draft struct {
 	because []Cause
 	fields  []drift.Field
 	verdict drift.Verdict
-	first   []spec.Ref // drafts that must be done before this one, whatever the spec says
+	first   []*draft // must be done before this one, whatever the spec says
+	ahead   *draft   // takes down what is there, in an earlier turn than this one
+	heir    *draft   // has taken over what this one was to remove
+	stuck   string   // why it cannot be done, or ""
 }
+
+func (d *draft) ref() spec.Ref { return d.change.Ref() }
 
 type builder struct {
 	want   spec.Desired
 	have   drift.Observed
 	drafts map[spec.Ref]*draft
+	ahead  []*draft // beside those in drafts
 	held   map[spec.Ref]Held
+}
+
+// newBuilder drafts all changes but for what is held already.
+func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[spec.Ref]Held) *builder {
+	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: held}
+	for _, difference := range d {
+		if _, ok := held[difference.Ref]; !ok {
+			b.answer(difference)
+		}
+	}
+	b.addConsequences()
+	b.makeRoom()
+	b.addConsequences() // making room may have turned an update into a new container
+	return b
 }
 
 // refs gives the drafts' Refs in order: passes must not depend on how maps are walked.
 func (b *builder) refs() []spec.Ref {
 	return slices.SortedFunc(maps.Keys(b.drafts), spec.Ref.Compare)
+}
+
+// all gives every draft, in order.
+func (b *builder) all() []*draft {
+	var all []*draft
+	for _, ref := range b.refs() {
+		all = append(all, b.drafts[ref])
+	}
+	return append(all, b.ahead...)
 }
 
 // answer drafts the change that removes one difference, or holds it.

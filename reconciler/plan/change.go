@@ -74,6 +74,25 @@ type Remove struct {
 	Have drift.Found
 }
 
+// actsOn gives what a change acts on: nothing, for one that makes something.
+func actsOn(c Change) drift.Found {
+	switch c := c.(type) {
+	case Update:
+		return c.Have
+	case Replace:
+		return c.Have
+	case Start:
+		return c.Have
+	case Restart:
+		return c.Have
+	case Wait:
+		return c.Have
+	case Remove:
+		return c.Have
+	}
+	return drift.Found{}
+}
+
 func (c Create) Ref() spec.Ref  { return c.Want.Ref() }
 func (c Update) Ref() spec.Ref  { return c.Want.Ref() }
 func (c Replace) Ref() spec.Ref { return c.Want.Ref() }

@@ -31,10 +31,12 @@ func (b *builder) follow(s *spec.Service, dep spec.Dep) bool {
 	}
 	verb := cause.change.Verb()
 	why := Cause{dep.Ref, fmt.Sprintf("%s is %s", dep.Ref, past(verb))}
+	service := dep.Ref.Kind == spec.KindService
+	done := s.Job && found.State == drift.Done
 	switch {
-	case dep.Shares && verb == VerbReplace:
+	case dep.Shares && (verb == VerbReplace || service && verb == VerbCreate):
 		return b.strengthen(s, Replace{s, found}, why)
-	case dep.Shares && dep.Ref.Kind == spec.KindService && (verb == VerbRestart || verb == VerbStart),
+	case dep.Shares && service && !done && (verb == VerbRestart || verb == VerbStart),
 		dep.Restarts && (verb == VerbReplace || verb == VerbRestart || verb == VerbCreate):
 		return b.strengthen(s, Restart{s, found}, why)
 	}

@@ -57,22 +57,20 @@ func removal(want spec.Desired, tier string, refs []spec.Ref, have drift.Observe
 		found, ok := have.Found[ref]
 		return !ok || !found.Owned || (ref.Kind != spec.KindService && ref.Kind != spec.KindNetwork)
 	})
-	dependents := map[spec.Ref][]need{}
+	dependents := map[spec.Ref][]spec.Ref{}
 	for _, ref := range refs {
 		if r := want.Find(ref); r != nil {
 			for _, dep := range r.After() {
-				dependents[dep.Ref] = append(dependents[dep.Ref], need{ref, spec.Done})
+				dependents[dep.Ref] = append(dependents[dep.Ref], ref)
 			}
 		}
 	}
 	stage := Stage{Tier: tier}
 	ids := map[spec.Ref]int{}
-	for _, ref := range sorted(refs, dependents) {
+	for _, ref := range topological(refs, dependents, byKind) {
 		step := Step{ID: *next, Change: Remove{have.Found[ref]}, Because: []Cause{{ref, "the project is taken down"}}}
 		for _, d := range dependents[ref] {
-			if id, ok := ids[d.ref]; ok {
-				step.After = append(step.After, Dep{id, d.until})
-			}
+			step.After = append(step.After, Dep{ids[d], spec.Done})
 		}
 		ids[ref] = step.ID
 		stage.Steps = append(stage.Steps, step)

@@ -10,10 +10,10 @@ import (
 // stages puts the drafts in order and gives them their numbers: first what can be
 // made ahead, then tier by tier, last what is removed.
 func (b *builder) stages() []Stage {
-	groups := map[string][]spec.Ref{}
-	for _, ref := range b.refs() {
-		stage := stageOf(b.drafts[ref])
-		groups[stage] = append(groups[stage], ref)
+	groups := map[string][]*draft{}
+	for _, d := range b.all() {
+		stage := stageOf(d)
+		groups[stage] = append(groups[stage], d)
 	}
 	names := []string{StagePrepare}
 	for _, tier := range b.want.Tiers {
@@ -23,8 +23,8 @@ func (b *builder) stages() []Stage {
 	var stages []Stage
 	next := 1
 	for _, name := range names {
-		if refs := groups[name]; len(refs) > 0 {
-			stages = append(stages, b.stage(name, refs, &next))
+		if drafts := groups[name]; len(drafts) > 0 {
+			stages = append(stages, b.stage(name, drafts, &next))
 		}
 	}
 	return stages
@@ -35,7 +35,7 @@ func (b *builder) stages() []Stage {
 func stageOf(d *draft) string {
 	switch c := d.change.(type) {
 	case Create:
-		if c.Ref().Kind != spec.KindService {
+		if c.Ref().Kind != spec.KindService && len(d.first) == 0 {
 			return StagePrepare
 		}
 	case Remove:
@@ -47,43 +47,38 @@ func stageOf(d *draft) string {
 }
 
 // stage orders the drafts of one stage so that each comes after what it needs.
-func (b *builder) stage(name string, refs []spec.Ref, next *int) Stage {
-	needs := map[spec.Ref][]need{}
-	for _, ref := range refs {
-		needs[ref] = b.needsOf(ref, refs)
-	}
+func (b *builder) stage(name string, drafts []*draft, next *int) Stage {
 	stage := Stage{Tier: name}
-	ids := map[spec.Ref]int{}
-	for _, ref := range sorted(refs, needs) {
-		d := b.drafts[ref]
+	ids := map[*draft]int{}
+	for _, d := range b.sorted(drafts) {
 		step := Step{ID: *next, Change: d.change, Because: d.because, Fields: d.fields}
-		for _, n := range needs[ref] {
-			if id, ok := ids[n.ref]; ok { // absent only where two wait for one another
+		for _, n := range b.needsOf(d) {
+			if id, ok := ids[n.on]; ok {
 				step.After = append(step.After, Dep{id, n.until})
 			}
 		}
 		slices.SortFunc(step.After, func(a, b Dep) int { return cmp.Compare(a.Step, b.Step) })
-		ids[ref] = step.ID
+		ids[d] = step.ID
 		*next++
 		stage.Steps = append(stage.Steps, step)
 	}
 	return stage
 }
 
+// need is another draft that has to come so far before one has its turn.
 type need struct {
-	ref   spec.Ref
+	on    *draft
 	until spec.Phase
 }
 
 // needsOf lists what a draft waits for among those of its own stage.
-func (b *builder) needsOf(ref spec.Ref, stage []spec.Ref) []need {
-	d := b.drafts[ref]
+func (b *builder) needsOf(d *draft) []need {
 	var all []need
-	add := func(on spec.Ref, until spec.Phase) {
-		if on == ref || !slices.Contains(stage, on) {
+	add := func(on *draft, until spec.Phase) {
+		if on == nil || on == d || stageOf(on) != stageOf(d) {
 			return
 		}
-		i := slices.IndexFunc(all, func(n need) bool { return n.ref == on })
+		i := slices.IndexFunc(all, func(n need) bool { return n.on == on })
 		if i < 0 {
 			all = append(all, need{on, until})
 			return
@@ -91,19 +86,31 @@ func (b *builder) needsOf(ref spec.Ref, stage []spec.Ref) []need {
 		all[i].until = max(all[i].until, until)
 	}
 	for _, first := range d.first {
-		add(first, spec.Ready)
+		add(first, spec.Done)
 	}
-	if r, ok := d.change.(Remove); ok {
-		for _, other := range stage {
-			o, removal := b.drafts[other].change.(Remove)
-			if removal && r.Have.Ref.Kind == spec.KindNetwork && o.Have.Ref.Kind == spec.KindService {
-				add(other, spec.Done)
-			}
+	if _, ok := d.change.(Remove); ok {
+		for _, other := range b.guestsOf(d) {
+			add(other, spec.Done)
 		}
 		return all
 	}
-	for _, dep := range b.want.Find(ref).After() {
-		add(dep.Ref, dep.Until)
+	for _, dep := range b.want.Find(d.ref()).After() {
+		add(b.drafts[dep.Ref], dep.Until)
+	}
+	return all
+}
+
+// guestsOf gives the removals that go before that of a network or an image: containers
+// use both.
+func (b *builder) guestsOf(d *draft) []*draft {
+	if d.ref().Kind == spec.KindService {
+		return nil
+	}
+	var all []*draft
+	for _, other := range b.all() {
+		if _, removal := other.change.(Remove); removal && other.ref().Kind == spec.KindService {
+			all = append(all, other)
+		}
 	}
 	return all
 }
@@ -111,20 +118,37 @@ func (b *builder) needsOf(ref spec.Ref, stage []spec.Ref) []need {
 // kindRank is the order of kinds where nothing else decides.
 var kindRank = map[spec.Kind]int{spec.KindImage: 0, spec.KindNetwork: 1, spec.KindVolume: 2, spec.KindService: 3}
 
-// sorted is a topological order, by kind and name where there is a choice. Refs
-// that wait for one another (two services that swap their ports) come last, in
-// plain order: which of them is to give way first, nobody can say.
-func sorted(refs []spec.Ref, needs map[spec.Ref][]need) []spec.Ref {
-	rest := slices.SortedFunc(slices.Values(refs), func(a, b spec.Ref) int {
-		return cmp.Or(cmp.Compare(kindRank[a.Kind], kindRank[b.Kind]), a.Compare(b))
-	})
-	placed := map[spec.Ref]bool{}
-	var order []spec.Ref
+// sorted is a topological order, by kind and name where there is a choice.
+func (b *builder) sorted(drafts []*draft) []*draft {
+	needs := map[*draft][]*draft{}
+	for _, d := range drafts {
+		for _, n := range b.needsOf(d) {
+			if slices.Contains(drafts, n.on) {
+				needs[d] = append(needs[d], n.on)
+			}
+		}
+	}
+	return topological(drafts, needs, func(a, b *draft) int { return byKind(a.ref(), b.ref()) })
+}
+
+func byKind(a, b spec.Ref) int {
+	return cmp.Or(cmp.Compare(kindRank[a.Kind], kindRank[b.Kind]), a.Compare(b))
+}
+
+// topological orders items so that each comes after all that it needs, by compare where
+// there is a choice. There must be no cycle: spec has none, and room is made so that
+// there is none.
+func topological[T comparable](items []T, needs map[T][]T, compare func(a, b T) int) []T {
+	rest := slices.SortedStableFunc(slices.Values(items), compare)
+	placed := map[T]bool{}
+	var order []T
 	for len(rest) > 0 {
-		i := slices.IndexFunc(rest, func(ref spec.Ref) bool {
-			return !slices.ContainsFunc(needs[ref], func(n need) bool { return !placed[n.ref] })
+		i := slices.IndexFunc(rest, func(one T) bool {
+			return !slices.ContainsFunc(needs[one], func(n T) bool { return !placed[n] })
 		})
-		i = max(i, 0)
+		if i < 0 {
+			panic("plan: steps that wait for one another")
+		}
 		placed[rest[i]] = true
 		order = append(order, rest[i])
 		rest = slices.Delete(rest, i, i+1)
@@ -134,17 +158,13 @@ func sorted(refs []spec.Ref, needs map[spec.Ref][]need) []spec.Ref {
 
 // heldInOrder lists what is held: by tier, then by Ref.
 func (b *builder) heldInOrder() []Held {
-	rank := map[string]int{}
-	for i, tier := range b.want.Tiers {
-		rank[tier.Name] = i + 1
-	}
 	var all []Held
 	for ref, h := range b.held {
 		h.Works = !b.unready(ref)
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, c Held) int {
-		return cmp.Or(cmp.Compare(rank[a.Tier], rank[c.Tier]), a.Ref.Compare(c.Ref))
+		return cmp.Or(cmp.Compare(b.rank(a.Tier), b.rank(c.Tier)), a.Ref.Compare(c.Ref))
 	})
 	return all
 }

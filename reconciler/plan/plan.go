@@ -78,15 +78,15 @@ func (p Plan) Images() (Plan, bool) {
 	part.Stages = nil
 	for _, stage := range p.Stages {
 		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool { return s.Change.Ref().Kind != spec.KindImage })
-		if len(steps) > 0 {
+		if len(steps) > 0 && stage.Tier == StagePrepare {
 			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
 		}
 	}
 	return part, !part.Empty()
 }
 
-// Upto is the plan for the tiers up to and with this one: what belongs to higher
-// ones, and what no tier declares, is left for another time.
+// Upto is the plan for the tiers up to and with this one: the turns of higher ones, and
+// what no tier declares, are left for another time.
 func (p Plan) Upto(want spec.Desired, tier string) Plan {
 	within := map[string]bool{}
 	for _, t := range want.Tiers {
@@ -98,8 +98,10 @@ func (p Plan) Upto(want spec.Desired, tier string) Plan {
 	part := p
 	part.Stages, part.Held = nil, nil
 	for _, stage := range p.Stages {
-		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool { return !within[want.TierOf(s.Change.Ref())] })
-		if len(steps) > 0 && stage.Tier != StageRemove {
+		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool {
+			return stage.Tier == StagePrepare && !within[want.TierOf(s.Change.Ref())]
+		})
+		if len(steps) > 0 && (stage.Tier == StagePrepare || within[stage.Tier]) {
 			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
 		}
 	}

@@ -2,253 +2,135 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
-	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// makeRoom orders changes around what only one container can hold at a time: a
-// host port, a container name, a fixed address, a writable volume.
+// makeRoom orders changes around what only one thing can have at a time: a host port, a
+// container name, a fixed address, a writable volume, a subnet.
 //
-// A service that is to be removed and holds what one to be created needs (a renamed
-// service) becomes the old half of a replace: it is stopped, kept until the new one
-// is ready, and started again if that fails. Anything else in the way goes first.
+// Something that is to be removed and has what is needed to create another of its kind
+// (a renamed service) becomes the old half of a replace: it is kept, stopped, until the
+// new one is ready, and started again if that fails. Anything else in the way goes
+// first. Where it cannot (it belongs to a higher tier, or waits itself for what needs
+// the place: two services that swap their ports) it is taken down ahead, and made anew
+// in its own turn.
 func (b *builder) makeRoom() {
-	for _, ref := range b.refs() {
-		for _, other := range b.refs() {
-			b.makeRoomFor(ref, other)
-		}
+	all := b.inOrder()
+	given := map[*draft][]claim{}
+	for _, holder := range all {
+		given[holder] = gives(holder.change)
 	}
-}
-
-func (b *builder) makeRoomFor(ref, other spec.Ref) {
-	taker, holder := b.drafts[ref], b.drafts[other]
-	if ref == other || taker == nil || holder == nil {
-		return
-	}
-	want, have := needs(taker.change), holds(holder.change)
-	claim := firstCommon(want, have)
-	if claim == "" {
-		return
-	}
-	why := Cause{other, fmt.Sprintf("%s holds %s, which it needs", other, claim)}
-	_, removal := holder.change.(Remove)
-	if create, ok := taker.change.(Create); ok && removal {
-		taker.change = Replace{create.Want, holder.change.(Remove).Have}
-		taker.because = append(taker.because, why)
-		delete(b.drafts, other)
-		return
-	}
-	if removal {
-		holder.tier = taker.tier
-		holder.because = append(holder.because, Cause{ref, fmt.Sprintf("%s needs %s", ref, claim)})
-	}
-	if holder.tier == taker.tier && !slices.Contains(holder.first, ref) {
-		taker.first = append(taker.first, other)
-	}
-}
-
-// needs are the claims of what a change starts.
-func needs(c Change) []string {
-	switch c := c.(type) {
-	case Create:
-		return claims(c.Want.Ref(), c.Want.Fields())
-	case Replace:
-		return claims(c.Want.Ref(), c.Want.Fields())
-	}
-	return nil
-}
-
-// holds are the claims that a change gives up.
-func holds(c Change) []string {
-	switch c := c.(type) {
-	case Remove:
-		return occupies(c.Have)
-	case Replace:
-		lost := occupies(c.Have)
-		kept := claims(c.Want.Ref(), c.Want.Fields())
-		return slices.DeleteFunc(lost, func(claim string) bool { return slices.Contains(kept, claim) })
-	}
-	return nil
-}
-
-// occupies lists the claims of a container as it is: one that does not run holds nothing
-// but its name.
-func occupies(f drift.Found) []string {
-	switch f.State {
-	case drift.Created, drift.Exited, drift.Done:
-		return claims(f.Ref, spec.Fields{"name": f.Fields["name"]})
-	}
-	return claims(f.Ref, f.Fields)
-}
-
-// claims lists, in order, what a container of these fields needs for itself alone.
-func claims(ref spec.Ref, f spec.Fields) []string {
-	if ref.Kind != spec.KindService {
-		return nil
-	}
-	var all []string
-	for _, field := range slices.Sorted(maps.Keys(f)) {
-		all = append(all, claim(field, f)...)
-	}
-	return all
-}
-
-func claim(field string, f spec.Fields) []string {
-	value := f[field].String()
-	switch {
-	case field == "name":
-		return []string{"the name " + value}
-	case strings.HasPrefix(field, "port."):
-		_, protocol, _ := strings.Cut(field, "/")
-		return portClaims(value, protocol)
-	case strings.HasPrefix(field, "network.") && (strings.HasSuffix(field, ".ipv4") || strings.HasSuffix(field, ".ipv6")):
-		return []string{"the address " + value}
-	case strings.HasPrefix(field, "mount.") && value == string(spec.MountVolume):
-		source := f[field+".source"]
-		if source.IsZero() || !f[field+".read_only"].IsZero() {
-			return nil
-		}
-		return []string{"the volume " + source.String()}
-	}
-	return nil
-}
-
-// portClaims reads the host side of a published port: "127.0.0.1:5432, 5433".
-func portClaims(value, protocol string) []string {
-	var all []string
-	for _, host := range strings.Split(value, ", ") {
-		port := host[strings.LastIndex(host, ":")+1:]
-		if port != "any" {
-			all = append(all, "host port "+port+"/"+protocol)
-		}
-	}
-	return all
-}
-
-func firstCommon(a, b []string) string {
-	for _, x := range a {
-		if slices.Contains(b, x) {
-			return x
-		}
-	}
-	return ""
-}
-
-// applyRules holds the drafts that a rule gives a reason against.
-func (b *builder) applyRules(rules []Rule) {
-	for _, ref := range b.refs() {
-		d := b.drafts[ref]
-		step := Step{Change: d.change, Because: d.because, Fields: d.fields}
-		for _, rule := range rules {
-			if reason := rule.Holds(step); reason != "" {
-				b.hold(ref, rule.Name, reason)
-				break
+	for _, taker := range all {
+		need := needs(taker.change)
+		for _, holder := range all {
+			if taker == holder || taker.heir != nil {
+				continue
+			}
+			if what, ok := contested(need, given[holder]); ok {
+				b.makeRoomFor(taker, holder, what)
 			}
 		}
 	}
 }
 
-// hold takes a draft out of the plan, and gives the rule and the reason for it.
-func (b *builder) hold(ref spec.Ref, rule, reason string) {
-	d := b.drafts[ref]
-	b.held[ref] = Held{Ref: ref, Tier: d.tier, Rule: rule, Reason: reason, Verb: d.change.Verb(), Fields: d.fields, Verdict: d.verdict}
-	delete(b.drafts, ref)
-}
-
-// absent tells whether something that is held is not there for others to use.
-func (b *builder) absent(ref spec.Ref) bool {
-	held, ok := b.held[ref]
-	if !ok {
-		return false
+// inOrder gives the drafts in the order in which they will have their turn.
+func (b *builder) inOrder() []*draft {
+	groups := map[string][]*draft{}
+	for _, d := range b.all() {
+		groups[d.tier] = append(groups[d.tier], d)
 	}
-	found, exists := b.have.Found[ref]
-	return held.Verdict == drift.Missing || held.Verdict == drift.Foreign || !exists || !found.Owned
-}
-
-// unready tells whether something that is held keeps its tier from becoming ready: it
-// is not there, it is and does not work, or it has failed to become what the spec
-// says. What else is held as it runs does not.
-func (b *builder) unready(ref spec.Ref) bool {
-	held, ok := b.held[ref]
-	if !ok {
-		return false
-	}
-	if held.Rule == RuleBackoff {
-		return true
-	}
-	switch b.have.Found[ref].State {
-	case drift.Present, drift.Running, drift.Healthy, drift.Done:
-		return b.absent(ref)
-	}
-	return true
-}
-
-// holdDependents holds what cannot be done because of what is held already: a
-// service whose network is held, and every change in tiers above one that cannot
-// become ready. What only has to be started again still is: keeping things running
-// needs no gate.
-func (b *builder) holdDependents() {
-	for again := true; again; {
-		again = false
-		for _, ref := range b.refs() {
-			if need, ok := b.heldNeed(ref); ok {
-				b.hold(ref, RuleNeeds, fmt.Sprintf("it needs %s, which is held: %s", need, b.held[need].Reason))
-				again = true
-			}
-		}
-	}
-	b.holdTiersAbove()
-}
-
-// heldNeed gives the first thing a draft needs that is held and not there.
-func (b *builder) heldNeed(ref spec.Ref) (spec.Ref, bool) {
-	d := b.drafts[ref]
-	if !makes(d.change) {
-		return spec.Ref{}, false
-	}
-	for _, dep := range b.want.Find(ref).After() {
-		if b.absent(dep.Ref) {
-			return dep.Ref, true
-		}
-	}
-	return spec.Ref{}, false
-}
-
-// makes tells whether a change makes or remakes something of the spec.
-func makes(c Change) bool {
-	switch c.(type) {
-	case Create, Replace, Update, Restart:
-		return true
-	}
-	return false
-}
-
-func (b *builder) holdTiersAbove() {
-	var blocked string
-	var blocker spec.Ref
+	var all []*draft
 	for _, tier := range b.want.Tiers {
-		if blocked != "" {
-			b.holdTier(tier, blocked, blocker)
-			continue
-		}
-		for _, r := range tier.Resources {
-			if b.unready(r.Ref()) {
-				blocked, blocker = tier.Name, r.Ref()
-				break
-			}
-		}
+		all = append(all, b.sorted(groups[tier.Name])...)
+	}
+	return append(all, groups[""]...)
+}
+
+func (b *builder) makeRoomFor(taker, holder *draft, what claim) {
+	removal, isRemoval := holder.change.(Remove)
+	create, isCreation := taker.change.(Create)
+	switch {
+	case holder.heir != nil && b.after(holder.heir, taker):
+		b.disinherit(holder)
+		holder.makeWay(taker, what)
+	case holder.heir != nil:
+		taker.waitFor(holder.heir)
+	case holder.ahead != nil:
+		holder.ahead.makeWay(taker, what)
+	case isRemoval && holder.tier == "" && isCreation:
+		taker.change = Replace{create.Want, removal.Have}
+		taker.because = append(taker.because, Cause{holder.ref(), fmt.Sprintf("%s holds %s, which it needs", holder.ref(), what)})
+		holder.heir = taker
+		delete(b.drafts, holder.ref())
+	case isRemoval && holder.tier == "":
+		holder.tier = taker.tier
+		holder.makeWay(taker, what)
+	case b.after(holder, taker):
+		b.takeDownAhead(holder, taker, what)
+	default:
+		taker.waitFor(holder)
 	}
 }
 
-func (b *builder) holdTier(tier spec.Tier, blocked string, blocker spec.Ref) {
-	for _, r := range tier.Resources {
-		d, ok := b.drafts[r.Ref()]
-		if ok && r.Ref().Kind != spec.KindImage && makes(d.change) {
-			b.hold(r.Ref(), RuleTier, fmt.Sprintf("tier %s is not ready: %s is held", blocked, blocker))
-		}
+// disinherit makes a removal of its own again of what has become half of a replace,
+// ahead of it.
+func (b *builder) disinherit(holder *draft) {
+	heir := holder.heir
+	heir.change = Create{heir.change.(Replace).Want}
+	holder.heir, holder.tier = nil, heir.tier
+	b.drafts[holder.ref()] = holder
+	heir.waitFor(holder)
+}
+
+// makeWay has d, a removal, go ahead of what needs its place.
+func (d *draft) makeWay(taker *draft, what claim) {
+	d.because = append(d.because, Cause{taker.ref(), fmt.Sprintf("%s needs %s", taker.ref(), what)})
+	taker.waitFor(d)
+}
+
+// waitFor has d wait until other, which has what it needs, is done.
+func (d *draft) waitFor(other *draft) {
+	if !slices.Contains(d.first, other) {
+		d.first = append(d.first, other)
 	}
+}
+
+// after tells whether d has its turn only after other: in a higher tier, or because it
+// waits for it in the same one.
+func (b *builder) after(d, other *draft) bool {
+	if d.tier != other.tier {
+		return b.rank(d.tier) > b.rank(other.tier)
+	}
+	seen := map[*draft]bool{}
+	var waits func(*draft) bool
+	waits = func(one *draft) bool {
+		if seen[one] {
+			return false
+		}
+		seen[one] = true
+		return one == other || slices.ContainsFunc(b.needsOf(one), func(n need) bool { return waits(n.on) })
+	}
+	return waits(d)
+}
+
+// rank is the place of a tier among the tiers, from 1; 0 is no tier.
+func (b *builder) rank(tier string) int {
+	return 1 + slices.IndexFunc(b.want.Tiers, func(t spec.Tier) bool { return t.Name == tier })
+}
+
+// takeDownAhead splits the change of a service: it is removed before taker has its turn,
+// and made anew when its own comes. A network cannot be, for the sake of those on it.
+func (b *builder) takeDownAhead(holder, taker *draft, what claim) {
+	want, ok := b.want.Find(holder.ref()).(*spec.Service)
+	if !ok {
+		taker.stuck = fmt.Sprintf("it needs %s, which %s gives up only after it: remove that by hand first", what, holder.ref())
+		return
+	}
+	holder.ahead = &draft{change: Remove{actsOn(holder.change)}, tier: taker.tier, verdict: holder.verdict}
+	holder.ahead.makeWay(taker, what)
+	holder.change = Create{want}
+	holder.waitFor(holder.ahead)
+	b.ahead = append(b.ahead, holder.ahead)
 }

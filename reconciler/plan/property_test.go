@@ -1,0 +1,285 @@
+package plan_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/memory"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// worlds is how many random worlds each property is tried in: five of the six inject a
+// failure, in 12 500 worlds together. -rapid.checks=N tries N of each; a failure
+// prints the -rapid.seed that repeats it.
+const worlds = 2500
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		n := worlds
+		if testing.Short() {
+			n /= 10
+		}
+		_ = flag.Set("rapid.checks", fmt.Sprint(n)) // rapid defines it
+	}
+	os.Exit(m.Run())
+}
+
+// story is what happened in a world before the run that counts.
+func story(t *rapid.T) (*world, spec.Desired) {
+	w := newWorld(t)
+	first := genDesired(t, "first")
+	w.settle(first)
+	w.meddle(true)
+	second := genDesired(t, "second")
+	w.avoidSquatters(second)
+	return w, second
+}
+
+// avoidSquatters gives other names to containers that are to be renamed to what a
+// foreign one is called by now: no plan can know of that one.
+func (w *world) avoidSquatters(want spec.Desired) {
+	have := w.observe(want)
+	for _, s := range spec.Resources[*spec.Service](want) {
+		found := have.Found[s.Ref()]
+		if foreign := w.census(strangers); found.Owned && slices.ContainsFunc(foreign, func(line string) bool {
+			return strings.Contains(line, " "+s.Container+" ")
+		}) {
+			s.Container = "not-" + s.Container
+		}
+	}
+}
+
+// meddle does random things by hand. Squatters take the place of a container.
+func (w *world) meddle(squatters bool) {
+	for range rapid.IntRange(0, 3).Draw(w.t, "deeds") {
+		w.deed(squatters)
+	}
+}
+
+func (w *world) deed(squatters bool) {
+	deeds := []string{"restart engine", "remove network", "remove image"}
+	var name string
+	if names := w.containers(); len(names) > 0 {
+		name = rapid.SampledFrom(names).Draw(w.t, "container")
+		deeds = append(deeds, "stop", "kill", "pause", "remove", "edit", "disconnect")
+		if squatters {
+			deeds = append(deeds, "squat")
+		}
+	}
+	deed := rapid.SampledFrom(deeds).Draw(w.t, "deed")
+	w.logf("by hand: %s %s", deed, name)
+	switch deed {
+	case "restart engine":
+		w.engine.Restart()
+	case "remove network":
+		w.engine.RemoveNetwork(testProject + "_" + rapid.SampledFrom(networkNames).Draw(w.t, "network"))
+	case "remove image":
+		w.engine.RemoveImage(rapid.SampledFrom(someImages).Draw(w.t, "image"))
+	case "stop":
+		w.engine.Stop(name)
+	case "kill":
+		w.engine.Kill(name)
+	case "pause":
+		w.engine.Pause(name)
+	case "remove":
+		w.engine.Remove(name)
+	case "edit":
+		w.engine.Edit(name, func(s *spec.Service) { s.Environment["X"] = spec.Plain("edited") })
+	case "disconnect":
+		w.engine.Disconnect(name, testProject+"_default")
+	case "squat":
+		w.engine.Remove(name)
+		w.engine.AddForeign(spec.KindService, name)
+	}
+}
+
+func isLeftover(name string) bool {
+	return strings.HasSuffix(name, ".next") || strings.HasSuffix(name, ".prev")
+}
+
+// containers are the names of the project's containers.
+func (w *world) containers() []string {
+	var names []string
+	for _, line := range w.census(projectOnly) {
+		if f := strings.Fields(line); f[0] == "container" {
+			names = append(names, f[2])
+		}
+	}
+	return names
+}
+
+func (w *world) volumes() []string {
+	return slices.DeleteFunc(w.census(anybody), func(s string) bool { return !strings.HasPrefix(s, "volume ") })
+}
+
+// check tries a property in many worlds.
+func check(t *testing.T, property func(*world, spec.Desired)) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w, want := story(t)
+		foreign, data := w.census(strangers), w.volumes()
+		property(w, want)
+		w.keeps("foreign", foreign, w.census(strangers))
+		w.keeps("data", data, w.volumes())
+		w.endsWell(want)
+	})
+}
+
+// keeps checks that all that was there still is, as it was.
+func (w *world) keeps(what string, before, after []string) {
+	for _, line := range before {
+		if !slices.Contains(after, line) {
+			w.fatalf("%s touched: %s", what, line)
+		}
+	}
+}
+
+// endsWell checks that what is left to differ is held for a reason, and that nothing is
+// left of replacements.
+func (w *world) endsWell(want spec.Desired) {
+	p := w.plan(want)
+	for _, d := range drift.Compare(want, w.observe(want)) {
+		if !slices.ContainsFunc(p.Held, func(h plan.Held) bool { return h.Ref == d.Ref }) {
+			w.fatalf("%s is %s, and neither planned for nor held", d.Ref, d.Verdict)
+		}
+	}
+	blocked := slices.ContainsFunc(p.Held, func(h plan.Held) bool { return !h.Works })
+	for _, name := range w.containers() {
+		if !blocked && isLeftover(name) {
+			w.fatalf("%s is left behind", name)
+		}
+	}
+}
+
+func TestSoundRunFailsNowhere(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		if errs := w.run(want); len(errs) > 0 {
+			w.fatalf("failed with nothing wrong: %v", errs)
+		}
+		w.settle(want)
+	})
+}
+
+func TestRunConvergesAfterACallFailed(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		w.engine.FailCall(rapid.IntRange(1, 40).Draw(w.t, "call"))
+		w.run(want)
+		w.engine.Recover()
+		w.settle(want)
+	})
+}
+
+func TestRunConvergesAfterTheAgentWasKilled(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.t, "calls"))
+		errs := w.run(want)
+		w.engine.Recover()
+		if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, memory.ErrKilled) }) {
+			w.logf("killed")
+			w.meddle(false)
+		}
+		w.settle(want)
+	})
+}
+
+func TestWithoutItsImageNothingIsTakenAway(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		reference := rapid.SampledFrom(someImages).Draw(w.t, "image")
+		w.engine.Publish(reference, false)
+		before := w.ids()
+		errs := w.run(want)
+		w.engine.Publish(reference, true)
+		if slices.ContainsFunc(errs, func(err error) bool { return strings.Contains(err.Error(), "no registry has") }) {
+			w.keeps("container", before, w.ids())
+		}
+		w.settle(want)
+	})
+}
+
+func TestNothingUnseenIsTouched(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		w.engine.Settle()
+		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}}
+		have := w.observe(want)
+		ref := rapid.SampledFrom(append(sights, have.Refs()...)).Draw(w.t, "blind")
+		before := slices.DeleteFunc(w.census(projectOnly), func(line string) bool {
+			id := strings.Fields(line)[1]
+			return ref.Name != "" && id != have.Found[ref].ID || ref.Name == "" && !strings.HasPrefix(line, engineWord(ref.Kind))
+		})
+		w.engine.Blind(ref, "permission denied")
+		w.logf("blind to %s", ref)
+		w.run(want)
+		w.keeps("unseen", before, w.census(anybody))
+		w.engine.Recover()
+		w.settle(want)
+	})
+}
+
+func engineWord(k spec.Kind) string {
+	if k == spec.KindService {
+		return "container"
+	}
+	return string(k)
+}
+
+func TestServiceThatFailsLeavesTheOldOneRunning(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		services := spec.Resources[*spec.Service](want)
+		if len(services) == 0 {
+			w.settle(want)
+			return
+		}
+		one := rapid.SampledFrom(services).Draw(w.t, "broken")
+		sound := *one
+		one.Command, one.Job, one.Health = []string{"exit", "3"}, false, nil
+		w.engine.Settle()
+		before := w.observe(want).Found[one.Ref()]
+		kept := works(drift.Difference{Have: &before}) && !one.NoRollback && !w.givesWay(want, before)
+		w.run(want)
+		if kept && !w.runs(before.ID) {
+			w.fatalf("%s failed, and the container before it does not run", one.Ref())
+		}
+		*one = sound
+		w.settle(want)
+	})
+}
+
+// givesWay tells whether a container cannot be had back: it is taken down to make room,
+// or lives inside another one.
+func (w *world) givesWay(want spec.Desired, found drift.Found) bool {
+	_, inside := found.Fields["network_mode"]
+	return inside || slices.ContainsFunc(w.plan(want).Steps(), func(s plan.Step) bool {
+		r, ok := s.Change.(plan.Remove)
+		return ok && r.Have.ID == found.ID
+	})
+}
+
+// ids are those of the project's containers.
+func (w *world) ids() []string {
+	var ids []string
+	for _, line := range w.census(projectOnly) {
+		if f := strings.Fields(line); f[0] == "container" {
+			ids = append(ids, f[1])
+		}
+	}
+	return ids
+}
+
+func (w *world) runs(id string) bool {
+	return slices.ContainsFunc(w.census(projectOnly), func(line string) bool {
+		f := strings.Fields(line)
+		return f[1] == id && slices.Contains([]string{"running", "healthy", "starting"}, f[3])
+	})
+}
