@@ -2,6 +2,7 @@ package compose
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -124,18 +125,26 @@ func volume(key string, v types.VolumeConfig) *spec.Volume {
 func (c *conversion) resolveEnvironments() {
 	for _, name := range slices.Sorted(maps.Keys(c.project.Services)) {
 		s := c.project.Services[name]
-		for _, f := range s.EnvFiles {
-			c.Files = append(c.Files, f.Path)
-			if bool(f.Required) && !exists(f.Path) {
-				c.fault(c.service(name, "env_file"), "make it, or write required: false", "env_file %s does not exist", c.shown(f.Path))
-				s.EnvFiles = nil
-			}
-		}
-		for _, f := range s.LabelFiles {
-			c.Files = append(c.Files, f)
-		}
+		s.EnvFiles = slices.DeleteFunc(s.EnvFiles, func(f types.EnvFile) bool {
+			return !c.there(f.Path, bool(f.Required), c.item(name, "env_file", filepath.Base(f.Path)), "env_file")
+		})
+		s.LabelFiles = slices.DeleteFunc(s.LabelFiles, func(f string) bool {
+			return !c.there(f, true, c.item(name, "label_file", filepath.Base(f)), "label_file")
+		})
 		c.services[name] = c.resolveEnvironment(s)
 	}
+}
+
+// there tells whether a file of a service can be read.
+func (c *conversion) there(path string, required bool, at place, key string) bool {
+	c.Files = append(c.Files, path)
+	if exists(path) {
+		return true
+	}
+	if required {
+		c.fault(at, "make it, or remove it from "+key, "%s %s does not exist", key, c.shown(path))
+	}
+	return false
 }
 
 func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConfig {

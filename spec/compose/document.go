@@ -3,8 +3,10 @@ package compose
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -22,11 +24,23 @@ type document struct {
 const maxNodes = 100_000
 
 func readDocument(path, shown string) (*document, error) {
-	content, err := os.ReadFile(path)
+	content, err := readRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	return parseDocument(path, shown, content)
+}
+
+// readRegular reads a file that is one: a device or a pipe may never end.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", filepath.Base(path))
+	}
+	return os.ReadFile(path)
 }
 
 func parseDocument(path, shown string, content []byte) (*document, error) {
@@ -79,14 +93,19 @@ func follow(n *yaml.Node) *yaml.Node {
 // member is a key of a mapping with its value.
 type member struct{ key, value *yaml.Node }
 
+// maxMerges bounds how many mappings are merged into one: merged mappings can
+// merge others, and themselves.
+const maxMerges = 100
+
 // members are the keys of a mapping, those of merged mappings (<<) last.
 func members(n *yaml.Node) []member {
-	return gather(n, 0)
+	left := maxMerges
+	return gather(n, &left)
 }
 
-func gather(n *yaml.Node, depth int) []member {
+func gather(n *yaml.Node, left *int) []member {
 	n = follow(n)
-	if n == nil || n.Kind != yaml.MappingNode || depth > 16 {
+	if *left--; n == nil || n.Kind != yaml.MappingNode || *left < 0 {
 		return nil
 	}
 	var own, merged []member
@@ -96,15 +115,18 @@ func gather(n *yaml.Node, depth int) []member {
 			own = append(own, member{key, value})
 			continue
 		}
-		sources := []*yaml.Node{value}
-		if v := follow(value); v != nil && v.Kind == yaml.SequenceNode {
-			sources = v.Content
-		}
-		for _, s := range sources {
-			merged = append(merged, gather(s, depth+1)...)
+		for _, source := range mergeSources(value) {
+			merged = append(merged, gather(source, left)...)
 		}
 	}
 	return append(own, merged...)
+}
+
+func mergeSources(value *yaml.Node) []*yaml.Node {
+	if v := follow(value); v != nil && v.Kind == yaml.SequenceNode {
+		return v.Content
+	}
+	return []*yaml.Node{value}
 }
 
 func isMerge(key *yaml.Node) bool { return key.Value == "<<" && key.Style == 0 }

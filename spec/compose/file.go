@@ -127,7 +127,7 @@ func (c *conversion) content(kind, name string, object types.FileObjectConfig) (
 func (c *conversion) fileContent(kind, name string, object types.FileObjectConfig) (string, time.Time, bool) {
 	at := c.where(c.joined.from[kind][name], kind, name, "file")
 	c.Files = append(c.Files, object.File)
-	content, err := os.ReadFile(object.File)
+	content, err := readRegular(object.File)
 	if err != nil {
 		c.fault(at, "make it", "%s.%s: %s cannot be read: %v", kind, name, c.shown(object.File), reason(err))
 		return "", time.Time{}, false

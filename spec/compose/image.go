@@ -3,6 +3,7 @@ package compose
 import (
 	"cmp"
 	"path/filepath"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -77,7 +78,7 @@ func (c *conversion) unite(have, more *spec.Image, first string, s types.Service
 func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 	b := s.Build
 	at := c.service(s.Name, "build")
-	if remote(b.Context) {
+	if remote(b.Context) || strings.HasPrefix(b.Context, "github.com/") {
 		c.fault(at, "clone it, and give the path", "building from %s: this version of flumen-agent cannot do this yet", b.Context)
 		return nil
 	}

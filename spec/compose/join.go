@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -48,7 +46,6 @@ func (l *load) compose(ctx context.Context) (*types.Project, bool) {
 	dict := l.join(models)
 	dict["name"] = l.project
 	details := l.details()
-	details.Environment["COMPOSE_PROJECT_NAME"] = l.project
 	dict, err := loader.Normalize(dict, details.Environment)
 	if err != nil {
 		l.composeFault(common, err)
@@ -348,22 +345,4 @@ func (l *load) joinKind(kind string, m model, all map[string]any) {
 			l.fault(second, "make them alike, or rename one of them", "%s.%s is declared differently at %s", kind, name, first)
 		}
 	}
-}
-
-var (
-	namesPath    = regexp.MustCompile(`(services|networks|volumes|configs|secrets)\.([\w-]+)((?:\.[\w-]+|\[\d+\])*)`)
-	namesService = regexp.MustCompile(`service "?([\w.-]+)"?`)
-)
-
-// composeFault is what compose-go found, put where its words point to.
-func (l *load) composeFault(tier int, err error) {
-	says := strings.TrimPrefix(err.Error(), l.file+": ")
-	at := l.where(tier, "services")
-	if m := namesPath.FindStringSubmatch(says); m != nil {
-		path := append([]string{m[1], m[2]}, strings.FieldsFunc(m[3], func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
-		at = l.where(tier, path...)
-	} else if m := namesService.FindStringSubmatch(says); m != nil {
-		at = l.where(tier, "services", m[1])
-	}
-	l.fault(at, "", "%s", says)
 }

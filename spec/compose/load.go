@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,10 @@ type Loaded struct {
 func Load(ctx context.Context, o Options) (Loaded, error) {
 	// compose-go says in its log what is said here as a warning with its place.
 	logrus.SetLevel(logrus.ErrorLevel)
-	l := &load{options: o, env: environment(o.Environ)}
+	l := &load{options: o, env: maps.Clone(environment(o.Environ))}
+	if l.env == nil {
+		l.env = environment{}
+	}
 	l.Variables = map[string]spec.Value{}
 	l.run(ctx)
 	l.forgetPublic()
@@ -254,6 +258,9 @@ func (l *load) addEnvironment(env environment, at place, files ...string) enviro
 	return more
 }
 
+// projectVariable is set by Compose itself.
+const projectVariable = "COMPOSE_PROJECT_NAME"
+
 // readName takes the name of the project: from the caller, the file, or as
 // Compose does from the directory.
 func (l *load) readName(n *yaml.Node) {
@@ -270,6 +277,7 @@ func (l *load) readName(n *yaml.Node) {
 		l.fault(at, "use lower-case letters, digits, - and _, beginning with a letter or digit", "%q cannot be the name of a project", l.project)
 		l.broken = true
 	}
+	l.env[projectVariable] = l.project
 }
 
 func (l *load) refuseLater(n *yaml.Node) {

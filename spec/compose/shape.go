@@ -95,6 +95,9 @@ func (s *shape) checkKey(d *document, m member, path []string, f *findings) *sha
 	}
 	at := d.at(m.key)
 	switch {
+	case next == nil && name == "x-flumen":
+		f.fault(at, "services and configs have one", "x-flumen means nothing here")
+		return nil
 	case next == nil && strings.HasPrefix(name, "x-"):
 		return nil
 	case next == nil && f.has(at):

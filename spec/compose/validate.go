@@ -18,7 +18,7 @@ import (
 // checkSections is the first pass: everything that can be said about each file
 // by itself.
 func (l *load) checkSections() {
-	l.interpolate(l.main, l.main.roots[0], l.env)
+	l.read(l.main, l.main.roots[0], l.env)
 	for i, s := range l.sections {
 		if s.doc != l.main {
 			l.checkIncluded(s)
@@ -42,11 +42,11 @@ func (l *load) checkIncluded(s section) {
 			return // compose-go says who wanted it
 		}
 		composeShape().at("services.*").check(s.doc, m.value, []string{"services", s.base}, &l.findings)
-		l.interpolate(s.doc, m.value, s.env)
+		l.read(s.doc, m.value, s.env)
 		return
 	}
 	composeShape().check(s.doc, n, nil, &l.findings)
-	l.interpolate(s.doc, n, s.env)
+	l.read(s.doc, n, s.env)
 	if m, ok := get(n, "version"); ok {
 		l.warn(s.doc.at(m.key), "remove it", "version is obsolete and does nothing")
 	}
@@ -110,7 +110,10 @@ func (l *load) plain(s section) map[string]any {
 	}
 	if s.base != "" {
 		services, _ := content["services"].(map[string]any)
-		content = map[string]any{"services": map[string]any{s.base: services[s.base]}}
+		content = map[string]any{}
+		if base, ok := services[s.base]; ok { // else compose-go says who misses it
+			content["services"] = map[string]any{s.base: base}
+		}
 	}
 	return content
 }

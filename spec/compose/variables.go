@@ -154,19 +154,33 @@ func (l *load) substitute(text string, env environment, at place) string {
 	return value
 }
 
-// interpolate looks at every text below n.
-func (l *load) interpolate(d *document, n *yaml.Node, env environment) {
+// read goes through every node once: it puts variables into every text, and
+// finds keys that stand in a mapping twice.
+func (l *load) read(d *document, n *yaml.Node, env environment) {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		l.substitute(n.Value, env, d.at(n))
 	case yaml.MappingNode:
+		l.checkTwice(d, n)
 		for i := 1; i < len(n.Content); i += 2 {
-			l.interpolate(d, n.Content[i], env)
+			l.read(d, n.Content[i], env)
 		}
 	case yaml.SequenceNode:
 		for _, item := range n.Content {
-			l.interpolate(d, item, env)
+			l.read(d, item, env)
 		}
+	}
+}
+
+func (l *load) checkTwice(d *document, n *yaml.Node) {
+	first := map[string]*yaml.Node{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if have, twice := first[key.Value]; twice {
+			l.fault(d.at(key), "remove one of them", "key %q is already there at %s", key.Value, d.at(have))
+			l.broken = true
+		}
+		first[key.Value] = key
 	}
 }
 
