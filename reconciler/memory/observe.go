@@ -165,13 +165,14 @@ func suffixOf(c *container) string {
 func (t *Target) found(ref spec.Ref, c *container, want spec.Desired) drift.Found {
 	now := c.spec
 	now.Container = c.name
-	now.Networks = slices.DeleteFunc(slices.Clone(now.Networks), func(a spec.Attachment) bool {
-		_, there := t.engine.networks[c.attached[a.Name]]
-		return !there
-	})
 	f := drift.Found{Ref: ref, ID: c.id, Owned: true, State: c.state, Fields: now.Fields(), Image: c.image, Since: c.since, ExitCode: c.exitCode}
 	if i := t.engine.images[c.spec.Image]; i != nil && i.id != c.image {
 		f.Fields["image"] = spec.Plain(c.spec.Image + " (" + c.image + ")")
+	}
+	for name, id := range c.attached {
+		if t.engine.networks[id] == nil {
+			f.Fields["network."+name] = spec.Plain("a network that is gone") // it would not start
+		}
 	}
 	for attribute, in := range c.inside {
 		if host := t.engine.containers[in.id]; host == nil || c.starts > 0 && host.starts != in.starts {
