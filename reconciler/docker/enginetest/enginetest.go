@@ -1,0 +1,98 @@
+// Package enginetest gives tests real Docker engines, tiny images to run on them, and a
+// project of their own that is gone after the test.
+package enginetest
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+)
+
+// Variable names the environment variable with the engines to test on, separated by
+// spaces: "unix:///var/run/docker.sock tcp://localhost:2375".
+const Variable = "FLUMEN_TEST_ENGINES"
+
+// Each runs a test on each engine, as a subtest of its own. Without any it is skipped.
+func Each(t *testing.T, test func(t *testing.T, engine *client.Client)) {
+	t.Helper()
+	hosts := strings.Fields(os.Getenv(Variable))
+	if len(hosts) == 0 {
+		t.Skipf("needs a Docker engine: set %s to its address, or run make test", Variable)
+	}
+	for _, host := range hosts {
+		t.Run(strings.ReplaceAll(host, "/", "."), func(t *testing.T) {
+			test(t, Connect(t, host))
+		})
+	}
+}
+
+// Connect gives a client of an engine.
+func Connect(t testing.TB, host string) *client.Client {
+	t.Helper()
+	engine, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	if _, err := engine.Ping(t.Context()); err != nil {
+		t.Fatalf("engine %s: %v", host, err)
+	}
+	engine.NegotiateAPIVersion(t.Context())
+	return engine
+}
+
+// Project gives a project name that nobody has, and removes what carries it afterwards:
+// containers, networks and volumes.
+func Project(t testing.TB, engine client.APIClient) string {
+	t.Helper()
+	name := "flumen-test-" + strings.ToLower(rand.Text()[:8])
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		Clean(ctx, t, engine, name)
+	})
+	return name
+}
+
+// Clean removes everything of a project.
+func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project string) {
+	t.Helper()
+	ofProject := filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+project))
+	containers, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, c := range containers {
+		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			t.Error(err)
+		}
+	}
+	networks, err := engine.NetworkList(ctx, network.ListOptions{Filters: ofProject})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, n := range networks {
+		if err := engine.NetworkRemove(ctx, n.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	volumes, err := engine.VolumeList(ctx, volume.ListOptions{Filters: ofProject})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, v := range volumes.Volumes {
+		if err := engine.VolumeRemove(ctx, v.Name, true); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+// Command sleeper is what test containers run. It waits for a signal to end; what else
+// it does is said by its arguments and environment.
+//
+//	sleeper              run
+//	sleeper health       exit with 0 if it is ready
+//	sleeper exit N       exit with N at once
+//	sleeper cat FILE...  print each file with its mode and owner, then run
+//
+//	PRINT=TEXT           print TEXT first
+//	READY_AFTER=2s       be ready only then ("never" is never)
+//	EXIT_AFTER=1s        exit with EXIT_CODE then
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// ready is a file in memory, so that a read-only root does not matter.
+const ready = "/dev/shm/ready"
+
+func main() {
+	if text := os.Getenv("PRINT"); text != "" {
+		fmt.Println(text)
+	}
+	if len(os.Args) > 1 {
+		obey(os.Args[1], os.Args[2:])
+	}
+	run()
+}
+
+func obey(command string, args []string) {
+	switch command {
+	case "health":
+		if _, err := os.Stat(ready); err != nil {
+			fmt.Println("not ready yet")
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case "exit":
+		code, _ := strconv.Atoi(args[0])
+		os.Exit(code)
+	case "cat":
+		for _, file := range args {
+			show(file)
+		}
+	}
+}
+
+func show(file string) {
+	info, err := os.Stat(file)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	fmt.Printf("%s %v %d:%d %s\n", file, info.Mode(), owner.Uid, owner.Gid, content)
+}
+
+func run() {
+	os.Remove(ready)
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	if text := os.Getenv("READY_AFTER"); text != "never" {
+		delay, _ := time.ParseDuration(text)
+		time.AfterFunc(delay, func() { os.WriteFile(ready, nil, 0o644) })
+	}
+	if delay, err := time.ParseDuration(os.Getenv("EXIT_AFTER")); err == nil {
+		time.AfterFunc(delay, func() {
+			code, _ := strconv.Atoi(os.Getenv("EXIT_CODE"))
+			os.Exit(code)
+		})
+	}
+	<-stop
+}
