@@ -1,0 +1,119 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Event says that something of the project changed on the engine, and not by the
+// agent's hand. It is a reason to look again and no more.
+type Event struct {
+	Ref    spec.Ref
+	Action string // the engine's word: "die", "health_status: unhealthy"
+	At     time.Time
+}
+
+// Events gives those of the project until ctx ends or the engine goes away, which is
+// told once on the second channel; then both are closed. Whoever wants more calls again.
+func (t *Target) Events(ctx context.Context, project string) (<-chan Event, <-chan error) {
+	out, failed := make(chan Event), make(chan error, 1)
+	go func() {
+		defer close(out)
+		defer close(failed)
+		if err := t.watch(ctx, project, out); err != nil && ctx.Err() == nil {
+			failed <- fmt.Errorf("watch the engine's events: %w", err)
+		}
+	}()
+	return out, failed
+}
+
+func (t *Target) watch(ctx context.Context, project string, out chan<- Event) error {
+	engine, err := t.engineFacts(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages, errs := t.engine.Events(ctx, events.ListOptions{Filters: eventFilter()})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-errs:
+			return err
+		case m := <-messages:
+			event, ok := t.interpret(m, project, engine)
+			if !ok {
+				continue
+			}
+			select {
+			case out <- event:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// eventFilter leaves out the three events that every run of a health check makes.
+func eventFilter() filters.Args {
+	f := filters.NewArgs()
+	for _, kind := range []events.Type{events.ContainerEventType, events.NetworkEventType, events.VolumeEventType} {
+		f.Add("type", string(kind))
+	}
+	for _, action := range []events.Action{
+		events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionPause, events.ActionUnPause,
+		events.ActionRename, events.ActionUpdate, events.ActionHealthStatus, events.ActionConnect, events.ActionDisconnect,
+	} {
+		f.Add("event", string(action))
+	}
+	return f
+}
+
+// interpret tells what an event of the engine means for the project, if anything.
+func (t *Target) interpret(m events.Message, project string, engine facts) (Event, bool) {
+	e := Event{Action: string(m.Action), At: time.Unix(0, m.TimeNano).Add(-engine.ahead)}
+	if t.acts.mine(m.Actor.ID, e.At) {
+		return e, false
+	}
+	switch m.Type {
+	case events.ContainerEventType:
+		e.Ref = refOf(m.Actor.Attributes)
+		return e, belongs(m.Actor.Attributes, project)
+	case events.NetworkEventType:
+		// A container that starts or stops connects and disconnects.
+		if t.acts.mine(m.Actor.Attributes["container"], e.At) {
+			return e, false
+		}
+		e.Ref = refOfName[*spec.Network](t.recall().want, m.Actor.Attributes["name"])
+	case events.VolumeEventType:
+		e.Ref = refOfName[*spec.Volume](t.recall().want, m.Actor.ID)
+	}
+	return e, e.Ref != spec.Ref{}
+}
+
+// refOfName finds what the spec knows under a name of the engine.
+func refOfName[R spec.Resource](want spec.Desired, name string) spec.Ref {
+	for _, r := range spec.Resources[R](want) {
+		if engineName(r) == name {
+			return r.Ref()
+		}
+	}
+	return spec.Ref{}
+}
+
+func engineName(r spec.Resource) string {
+	switch r := r.(type) {
+	case *spec.Network:
+		return r.Name
+	case *spec.Volume:
+		return r.Name
+	}
+	return ""
+}

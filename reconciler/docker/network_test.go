@@ -1,0 +1,147 @@
+package docker
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+func (w world) only(resources ...spec.Resource) spec.Desired {
+	return spec.Desired{Project: w.project, Revision: spec.Revision{ID: "test"}, Tiers: []spec.Tier{{Name: "base", Resources: resources}}}
+}
+
+func TestAppliedNetworkIsNoDrift(t *testing.T) {
+	networks := map[string]spec.Network{
+		"plain":      {},
+		"internal":   {Internal: true, Labels: map[string]string{"a": "b"}},
+		"options":    {Driver: "bridge", DriverOpts: map[string]string{"com.docker.network.bridge.enable_icc": "false", "com.docker.network.driver.mtu": "1400"}},
+		"attachable": {Attachable: true},
+		"subnet":     {Subnets: []spec.Subnet{{Subnet: "10.213.1.0/24"}}, IPAMDriver: "default"},
+		"gateway":    {Subnets: []spec.Subnet{{Subnet: "10.213.2.0/24", Gateway: "10.213.2.7", IPRange: "10.213.2.128/25"}}},
+		"ipv6":       {EnableIPv6: true, Subnets: []spec.Subnet{{Subnet: "fd00:aa:1::/64"}, {Subnet: "10.213.3.0/24"}}},
+	}
+	eachWorld(t, func(w world) {
+		for name, n := range networks {
+			w.Run(name, func(t *testing.T) {
+				w := newWorld(t, w.engine)
+				n.Key, n.Name = "net", w.project+"_net"
+				w.mustConverge(w.only(&n))
+			})
+		}
+	})
+}
+
+func TestChangedNetworkIsReportedByField(t *testing.T) {
+	eachWorld(t, func(w world) {
+		before := &spec.Network{Key: "net", Name: w.project + "_net", Internal: true, Labels: map[string]string{"a": "1"}, Subnets: []spec.Subnet{{Subnet: "10.213.4.0/24", Gateway: "10.213.4.1"}}}
+		after := &spec.Network{Key: "net", Name: w.project + "_net", Attachable: true, Labels: map[string]string{"a": "2"}, Subnets: []spec.Subnet{{Subnet: "10.213.5.0/24", Gateway: "10.213.5.1"}}}
+		w.mustConverge(w.only(before))
+		d, _ := w.drift(w.only(after)).Of(after.Ref())
+		if diff := cmp.Diff([]string{"attachable", "internal", "label.a", "subnet.0", "subnet.0.gateway"}, fieldNames(d.Fields)); diff != "" {
+			w.Error(diff)
+		}
+	})
+}
+
+func TestReplacedNetworkTakesItsServicesAlong(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one, two := w.service("one"), w.service("two")
+		w.mustConverge(w.desired(one, two))
+		want := w.desired(one, two)
+		want.Tiers[0].Resources[0] = &spec.Network{Key: "default", Name: w.project + "_default", Labels: map[string]string{"a": "b"}}
+		w.mustConverge(want)
+	})
+}
+
+func TestNetworkIsPutBackWhenTheNewOneCannotBeMade(t *testing.T) {
+	eachWorld(t, func(w world) {
+		blocker := enginetest.Project(w, w.engine)
+		taken := &network.IPAM{Config: []network.IPAMConfig{{Subnet: "10.213.6.0/24"}}}
+		if _, err := w.engine.NetworkCreate(w.Context(), blocker, network.CreateOptions{IPAM: taken, Labels: map[string]string{composeProject: blocker}}); err != nil {
+			w.Fatal(err)
+		}
+		one := w.service("one")
+		w.mustConverge(w.desired(one))
+		overlapping := &spec.Network{Key: "default", Name: w.project + "_default", Subnets: []spec.Subnet{{Subnet: "10.213.6.0/24"}}}
+		have := w.observe(w.desired(one)).Found[overlapping.Ref()]
+		if err := w.target.Apply(w.Context(), plan.Replace{Want: overlapping, Have: have}, silent{}); err == nil {
+			w.Fatal("two networks have one subnet")
+		}
+		w.mustBeInSync(w.desired(one))
+	})
+}
+
+func TestNetworkIsNotTakenFromForeignContainers(t *testing.T) {
+	eachWorld(t, func(w world) {
+		n := &spec.Network{Key: "net", Name: w.project + "_net"}
+		w.mustConverge(w.only(n))
+		theirs := enginetest.Project(w, w.engine)
+		guest, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: enginetest.Sleeper, Labels: map[string]string{composeProject: theirs}},
+			&container.HostConfig{NetworkMode: container.NetworkMode(n.Name)}, nil, nil, theirs)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := w.engine.ContainerStart(w.Context(), guest.ID, container.StartOptions{}); err != nil {
+			w.Fatal(err)
+		}
+		changed := &spec.Network{Key: "net", Name: n.Name, Internal: true}
+		have := w.observe(w.only(changed)).Found[n.Ref()]
+		if err := w.target.Apply(w.Context(), plan.Replace{Want: changed, Have: have}, silent{}); err == nil {
+			w.Error("it was replaced")
+		}
+		w.mustBeInSync(w.only(n))
+		if err := w.engine.ContainerRemove(w.Context(), guest.ID, container.RemoveOptions{Force: true}); err != nil {
+			w.Fatal(err)
+		}
+	})
+}
+
+func TestNetworkOfAnotherNameIsRemovedAtLast(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.only(&spec.Network{Key: "net", Name: w.project + "_old"}))
+		w.mustConverge(w.only(&spec.Network{Key: "net", Name: w.project + "_new"}))
+		if _, err := w.engine.NetworkInspect(w.Context(), w.project+"_old", network.InspectOptions{}); err == nil {
+			w.Error("the old one is still there")
+		}
+	})
+}
+
+func TestAppliedVolumeIsNoDrift(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.only(
+			&spec.Volume{Key: "a", Name: w.project + "_a"},
+			&spec.Volume{Key: "b", Name: w.project + "_b", Driver: "local", Labels: map[string]string{"x": "y"}},
+			&spec.Volume{Key: "c", Name: w.project + "_c", DriverOpts: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}},
+		))
+	})
+}
+
+func TestVolumesAreNeverChangedOrRemoved(t *testing.T) {
+	eachWorld(t, func(w world) {
+		v := &spec.Volume{Key: "data", Name: w.project + "_data"}
+		w.mustConverge(w.only(v))
+		changed := &spec.Volume{Key: "data", Name: v.Name, Labels: map[string]string{"a": "b"}}
+		have := w.observe(w.only(v)).Found[v.Ref()]
+		for _, c := range []plan.Change{plan.Replace{Want: changed, Have: have}, plan.Remove{Have: have}, plan.Update{Want: changed, Have: have}} {
+			if err := w.target.Apply(w.Context(), c, silent{}); err == nil {
+				w.Errorf("%s was done", c.Verb())
+			}
+		}
+		if err := w.target.Apply(w.Context(), plan.Create{Want: changed}, silent{}); !errors.Is(err, plan.ErrStale) {
+			w.Errorf("got %v, want %v", err, plan.ErrStale)
+		}
+		w.mustBeInSync(w.only(v))
+		d, _ := w.drift(w.only()).Of(spec.Ref{Kind: spec.KindVolume, Name: v.Name})
+		if d.Verdict != drift.Extra {
+			w.Errorf("a volume that left the spec is %q", d.Verdict)
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// settleTime is how long a container without a health check has to run until it counts
+// as ready: long enough for a wrong flag or a missing file to end it.
+const settleTime = 2 * time.Second
+
+// observeServices lists the project's containers, then inspects each.
+func (t *Target) observeServices(ctx context.Context, want spec.Desired, engine facts) (drift.Observed, knowledge) {
+	seen := drift.Observed{Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
+	all, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(want.Project)})
+	if err != nil {
+		seen.Blind[spec.Ref{Kind: spec.KindService}] = "list containers: " + err.Error()
+		return seen, knowledge{engine: engine}
+	}
+	sightings := identify(want, all)
+	inspected := t.inspectContainers(ctx, sightings, seen.Blind)
+	k := t.learnImages(ctx, want, inspected)
+	k.engine = engine
+	k.services, k.containers = runners(all)
+	for ref, c := range inspected {
+		s, _ := want.Find(ref).(*spec.Service)
+		seen.Found[ref] = t.found(ref, *c, s, k)
+	}
+	if err := t.findForeign(ctx, want, seen); err != nil {
+		seen.Blind[spec.Ref{Kind: spec.KindService}] = "list containers: " + err.Error()
+	}
+	return seen, k
+}
+
+// ofProject finds what the agent or Compose made for a project: both say so by Compose's
+// label.
+func ofProject(project string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", composeProject+"="+project))
+}
+
+// inspectContainers gives those that are still there; one that cannot be looked at is
+// blind.
+func (t *Target) inspectContainers(ctx context.Context, sightings []sighting, blind map[spec.Ref]string) map[spec.Ref]*container.InspectResponse {
+	answers := make([]container.InspectResponse, len(sightings))
+	errs := make([]error, len(sightings))
+	each(len(sightings), func(i int) {
+		answers[i], errs[i] = t.engine.ContainerInspect(ctx, sightings[i].summary.ID)
+	})
+	seen := map[spec.Ref]*container.InspectResponse{}
+	for i, s := range sightings {
+		switch err := errs[i]; {
+		case err == nil:
+			seen[s.ref] = &answers[i]
+		case !cerrdefs.IsNotFound(err):
+			blind[s.ref] = "inspect its container: " + err.Error()
+		}
+	}
+	return seen
+}
+
+// each calls do for 0 to n-1, a bounded number at once, and waits for all.
+func each(n int, do func(int)) {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i := range n {
+		g.Go(func() error { do(i); return nil })
+	}
+	_ = g.Wait() // do reports by index
+}
+
+// learnImages inspects each image once: those that the spec names, and those that
+// containers have and no name leads to any more. What cannot be inspected is not known.
+func (t *Target) learnImages(ctx context.Context, want spec.Desired, containers map[spec.Ref]*container.InspectResponse) knowledge {
+	k := knowledge{images: map[string]imageInfo{}, references: map[string]string{}}
+	wanted := map[string]bool{}
+	for _, s := range spec.Resources[*spec.Service](want) {
+		wanted[s.Image] = true
+	}
+	for name, info := range t.inspectImages(ctx, wanted) {
+		k.images[info.id], k.references[name] = info, info.id
+	}
+	others := map[string]bool{}
+	for _, c := range containers {
+		if _, ok := k.images[c.Image]; !ok {
+			others[c.Image] = true
+		}
+	}
+	for id, info := range t.inspectImages(ctx, others) {
+		k.images[id] = info
+	}
+	return k
+}
+
+func (t *Target) inspectImages(ctx context.Context, names map[string]bool) map[string]imageInfo {
+	list := make([]string, 0, len(names))
+	for name := range names {
+		list = append(list, name)
+	}
+	infos := make([]*imageInfo, len(list))
+	each(len(list), func(i int) {
+		if answer, err := t.engine.ImageInspect(ctx, list[i]); err == nil {
+			info := newImageInfo(answer)
+			infos[i] = &info
+		}
+	})
+	known := map[string]imageInfo{}
+	for i, name := range list {
+		if infos[i] != nil {
+			known[name] = *infos[i]
+		}
+	}
+	return known
+}
+
+// runners tells which service each container runs, by its ID and by its name, and which
+// container is the first of each service.
+func runners(all []container.Summary) (services, containers map[string]string) {
+	services, containers = map[string]string{}, map[string]string{}
+	for _, c := range all {
+		service := c.Labels[composeService]
+		services[c.ID], services[nameOf(c)] = service, service
+		if refOf(c.Labels) == spec.InstanceRef(service, 1) {
+			containers[service] = c.ID
+		}
+	}
+	return services, containers
+}
+
+// findForeign looks for containers that are not the project's under the names of those
+// that were not found. Where nothing is missing it costs nothing.
+func (t *Target) findForeign(ctx context.Context, want spec.Desired, seen drift.Observed) error {
+	missing := map[string]spec.Ref{}
+	for ref, name := range containerNames(want) {
+		_, found := seen.Found[ref]
+		if _, blind := seen.Blind[ref]; !found && !blind {
+			missing[name] = ref
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	all, err := t.engine.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return err
+	}
+	ours := map[string]bool{}
+	for _, f := range seen.Found {
+		ours[f.ID] = true
+	}
+	for _, c := range all {
+		if ref, ok := missing[nameOf(c)]; ok && !ours[c.ID] {
+			seen.Found[ref] = drift.Found{Ref: ref, ID: c.ID, State: stateOf(c.State), Note: fmt.Sprintf("container %s (%s) has the name", nameOf(c), short(c.ID))}
+		}
+	}
+	return nil
+}
+
+// found describes a container of the project.
+func (t *Target) found(ref spec.Ref, c container.InspectResponse, want *spec.Service, k knowledge) drift.Found {
+	f := drift.Found{Ref: ref, ID: c.ID, Owned: true, Image: c.Image, ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Restarts: c.RestartCount, Note: c.State.Error}
+	f.Fields, f.Blind = describe(c, want, k, t.digests)
+	f.State, f.Since = judge(c, want, time.Now().Add(k.engine.ahead))
+	return f
+}
+
+// judge tells what a container is doing, and since when.
+func judge(c container.InspectResponse, want *spec.Service, now time.Time) (drift.State, time.Time) {
+	state := stateOf(c.State.Status)
+	started, finished := startedAt(c), parseTime(c.State.FinishedAt)
+	switch {
+	case state == drift.Created:
+		return state, parseTime(c.Created)
+	case state == drift.Exited && want != nil && want.Job && c.State.ExitCode == 0:
+		return drift.Done, finished
+	case state != drift.Running && state != drift.Paused:
+		return state, finished
+	case state == drift.Paused:
+		return state, started
+	case c.State.Health != nil && c.State.Health.Status != container.NoHealthcheck:
+		return healthState(c.State.Health.Status), started
+	case now.Sub(started) < settleTime && (want == nil || !want.Job):
+		return drift.Starting, started
+	}
+	return drift.Running, started
+}
+
+func healthState(status container.HealthStatus) drift.State {
+	switch status {
+	case container.Healthy:
+		return drift.Healthy
+	case container.Unhealthy:
+		return drift.Unhealthy
+	}
+	return drift.Starting
+}
+
+// stateOf translates the engine's word for what a container does.
+func stateOf(status container.ContainerState) drift.State {
+	switch status {
+	case container.StateCreated:
+		return drift.Created
+	case container.StateRunning:
+		return drift.Running
+	case container.StatePaused:
+		return drift.Paused
+	case container.StateRestarting:
+		return drift.Restarting
+	case container.StateRemoving:
+		return drift.Removing
+	}
+	return drift.Exited
+}
+
+func startedAt(c container.InspectResponse) time.Time { return parseTime(c.State.StartedAt) }
+
+// parseTime reads a time of the engine, which writes the year 1 for never.
+func parseTime(text string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || at.Year() <= 1 {
+		return time.Time{}
+	}
+	return at
+}

@@ -1,0 +1,289 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+const (
+	failureLines = 20               // of the log, in a report
+	undoTime     = 2 * time.Minute  // for going back, whatever has become of the caller's context
+	logTime      = 10 * time.Second // a stuck log must not keep the old container down
+)
+
+// handover is a replacement under way, seen from the old container, which is kept until
+// the new one is ready.
+//
+//	X        X.prev   X.prev   (removed)
+//	X.next   X.next   X        X
+//	made     old one  new one  ready
+//	         stopped  started
+//
+// It can be read back from the engine at any point: the new container's labels hold the
+// ID of the old one and its restart policy.
+type handover struct {
+	id        string
+	name      string // what it is called when it is nobody's predecessor
+	policy    container.RestartPolicy
+	ran       bool // it is to be started again if the new one fails
+	container container.InspectResponse
+}
+
+// newHandover takes a container for the old half of a replacement.
+func newHandover(c container.InspectResponse) *handover {
+	return &handover{
+		id: c.ID, name: strings.TrimSuffix(nameOfContainer(c), prevSuffix), policy: c.HostConfig.RestartPolicy,
+		ran: c.State.Running || c.State.Restarting, container: c,
+	}
+}
+
+// predecessor reads back the handover that a container is the new half of, if the old
+// half is still there.
+func (t *Target) predecessor(ctx context.Context, c container.InspectResponse) (*handover, error) {
+	id := c.Config.Labels[labelReplaces]
+	if id == "" {
+		return nil, nil
+	}
+	old, err := t.engine.ContainerInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the container before it: %w", err)
+	}
+	if !strings.HasSuffix(old.Name, prevSuffix) {
+		return nil, nil
+	}
+	h := newHandover(old)
+	h.policy = drawRestart(c.Config.Labels[labelRestart])
+	// It was stopped for the new one. A job that had ended was not.
+	h.ran = !endedWell(old, t.recall().want)
+	return h, nil
+}
+
+func endedWell(c container.InspectResponse, want spec.Desired) bool {
+	s, ok := want.Find(refOf(c.Config.Labels)).(*spec.Service)
+	return ok && s.Job && c.State.ExitCode == 0
+}
+
+// replace makes a container anew. Whatever fails before the new one is ready, the old
+// one is there to go back to.
+func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found, p plan.Progress) error {
+	c, err := t.engine.ContainerInspect(ctx, have.ID)
+	if err != nil {
+		return stale(err)
+	}
+	p.Doing("creating", 0, 0)
+	old, err := t.lastReady(ctx, s, c)
+	if err != nil {
+		return err
+	}
+	leftover, err := t.removeLeftover(ctx, s.Container+nextSuffix)
+	if err != nil {
+		return err
+	}
+	if leftover.Config != nil && leftover.Config.Labels[labelReplaces] == old.id {
+		old.policy = drawRestart(leftover.Config.Labels[labelRestart])
+	}
+	id, err := t.make(ctx, s, s.Container+nextSuffix, old)
+	if err != nil {
+		return err
+	}
+	defer t.acts.hold(id)()
+	defer t.acts.hold(old.id)()
+	p.Reached(spec.Created)
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, t.discard(ctx, id)) // nothing was stopped yet
+	}
+	err = t.swap(context.WithoutCancel(ctx), s, c, old, id, p)
+	if err == nil {
+		err = t.bringUp(ctx, s, id, p)
+	}
+	return t.conclude(ctx, s, id, old, err)
+}
+
+// lastReady tells which container to go back to if the new one fails: the one that is to
+// be replaced, or the one before it if that one never became ready.
+func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.InspectResponse) (*handover, error) {
+	before, err := t.predecessor(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if before == nil {
+		old := newHandover(c)
+		if strings.HasSuffix(c.Name, prevSuffix) {
+			// Stopped by a run that was broken off, which took its policy away too.
+			old.policy, old.ran = drawRestart(s.Restart), !endedWell(c, t.recall().want)
+		}
+		return old, nil
+	}
+	engine, err := t.engineFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch state, _ := judge(c, s, time.Now().Add(engine.ahead)); state {
+	case drift.Running, drift.Healthy, drift.Done:
+		if err := t.removeContainer(ctx, before.id, silent{}); err != nil {
+			return nil, fmt.Errorf("remove %s%s: %w", before.name, prevSuffix, err)
+		}
+		return newHandover(c), nil
+	}
+	return before, nil
+}
+
+// silent is progress that nobody follows.
+type silent struct{}
+
+func (silent) Reached(spec.Phase)         {}
+func (silent) Doing(string, int64, int64) {}
+
+// swap stops what runs and puts the new container in its place, not started yet. c is
+// what is there now: the old container of the handover, or one that never became ready
+// and goes.
+func (t *Target) swap(ctx context.Context, s *spec.Service, c container.InspectResponse, old *handover, id string, p plan.Progress) error {
+	p.Doing("stopping the container before it", 0, 0)
+	// An engine that restarts now must not start two databases on one volume.
+	if !old.container.HostConfig.RestartPolicy.IsNone() {
+		if err := t.setPolicy(ctx, old.id, container.RestartPolicy{Name: container.RestartPolicyDisabled}); err != nil {
+			return err
+		}
+	}
+	if c.ID != old.id {
+		if err := t.removeContainer(ctx, c.ID, silent{}); err != nil {
+			return fmt.Errorf("remove the container that never became ready: %w", err)
+		}
+	}
+	err := t.engine.ContainerStop(ctx, old.id, container.StopOptions{})
+	t.acts.acted(old.id)
+	if err != nil {
+		return fmt.Errorf("stop: %w", stale(err))
+	}
+	if !strings.HasSuffix(old.container.Name, prevSuffix) {
+		if _, err := t.removeLeftover(ctx, old.name+prevSuffix); err != nil {
+			return err
+		}
+		if err := t.rename(ctx, old.id, old.name+prevSuffix); err != nil {
+			return err
+		}
+	}
+	return t.rename(ctx, id, s.Container)
+}
+
+func (t *Target) setPolicy(ctx context.Context, id string, policy container.RestartPolicy) error {
+	_, err := t.engine.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
+	t.acts.acted(id)
+	if err != nil {
+		return fmt.Errorf("set the restart policy: %w", stale(err))
+	}
+	return nil
+}
+
+// removeLeftover removes what an earlier replacement left under a name, and gives what
+// it was. It refuses to remove what is not the project's.
+func (t *Target) removeLeftover(ctx context.Context, name string) (container.InspectResponse, error) {
+	c, err := t.engine.ContainerInspect(ctx, name)
+	if cerrdefs.IsNotFound(err) {
+		return container.InspectResponse{}, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("look for %s: %w", name, err)
+	}
+	if !belongs(c.Config.Labels, t.recall().want.Project) {
+		return c, fmt.Errorf("container %s (%s), which is not the project's, has a name that is needed: rename or remove it", name, short(c.ID))
+	}
+	if err := t.removeContainer(ctx, c.ID, silent{}); err != nil {
+		return c, fmt.Errorf("remove the leftover %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// conclude ends what was begun with the container of a service: if it is ready the old
+// one goes, if it failed the old one comes back. If it was broken off, or the engine is
+// gone, everything is left for the next run to go on with.
+func (t *Target) conclude(ctx context.Context, s *spec.Service, id string, old *handover, err error) error {
+	switch {
+	case err == nil && old == nil:
+		return nil
+	case err == nil:
+		if err := t.removeContainer(ctx, old.id, silent{}); err != nil {
+			return fmt.Errorf("remove the container before it: %w", err)
+		}
+		return nil
+	case errors.Is(err, context.Canceled), errors.Is(err, plan.ErrStale), client.IsErrConnectionFailed(err):
+		return err
+	}
+	failure := (*plan.Failure)(nil)
+	if !errors.As(err, &failure) {
+		failure = &plan.Failure{Ref: s.Ref(), Reason: err.Error()}
+	}
+	failure.Log = t.lastWords(ctx, id)
+	if old != nil {
+		t.goBack(ctx, s, id, old, failure)
+	}
+	return failure
+}
+
+// lastWords gives the last lines of a container's log, or nothing if they are not to be
+// had: the failure they belong to matters more.
+func (t *Target) lastWords(ctx context.Context, id string) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTime)
+	defer cancel()
+	lines, err := t.Logs(ctx, id, failureLines)
+	if err != nil {
+		return []string{"(no log: " + err.Error() + ")"}
+	}
+	return lines
+}
+
+// goBack removes the container that failed and starts the old one again, and writes into
+// the failure what came of it.
+func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *handover, failure *plan.Failure) {
+	if s.NoRollback {
+		failure.Kept = fmt.Sprintf("the container before it is kept, stopped, as %s%s and not started again, since its data may have been migrated (x-flumen.rollback: none)", old.name, prevSuffix)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	if err := t.undo(ctx, id, old); err != nil {
+		failure.Kept = "going back to the container before it did not work: " + err.Error()
+		return
+	}
+	if failure.RolledBack = old.ran; !old.ran {
+		failure.Kept = "the container before it is back, and does not run as it did not before"
+	}
+}
+
+func (t *Target) undo(ctx context.Context, id string, old *handover) error {
+	if err := t.removeContainer(ctx, id, silent{}); err != nil {
+		return fmt.Errorf("remove the new one: %w", err)
+	}
+	c, err := t.engine.ContainerInspect(ctx, old.id)
+	if err != nil {
+		return fmt.Errorf("look at it: %w", err)
+	}
+	if nameOfContainer(c) != old.name {
+		if err := t.rename(ctx, old.id, old.name); err != nil {
+			return err
+		}
+	}
+	if err := t.setPolicy(ctx, old.id, old.policy); err != nil {
+		return err
+	}
+	if !old.ran {
+		return nil
+	}
+	err = t.engine.ContainerStart(ctx, old.id, container.StartOptions{})
+	t.acts.acted(old.id)
+	return err
+}

@@ -1,0 +1,331 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// revision makes a service differ from another one in a way that replaces it.
+func revision(text string) func(*spec.Service) {
+	return func(s *spec.Service) {
+		s.Environment = map[string]spec.Value{"REVISION": spec.Plain(text)}
+	}
+}
+
+func broken(s *spec.Service) {
+	s.Environment = map[string]spec.Value{"PRINT": spec.Plain("cannot go on"), "EXIT_AFTER": spec.Plain("0s"), "EXIT_CODE": spec.Plain("3")}
+}
+
+func TestReplaceMakesANewContainerOfTheSameName(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", revision("1"))))
+		before := w.inspect(w.project + "-one-1")
+		w.mustConverge(w.desired(w.service("one", revision("2"))))
+		after := w.inspect(w.project + "-one-1")
+		if before.ID == after.ID {
+			t.Error("the container is still the same")
+		}
+		if diff := cmp.Diff([]string{w.project + "-one-1"}, w.names()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestFailedReplacementStartsTheOldContainerAgain(t *testing.T) {
+	eachWorld(t, func(w world) {
+		always := func(s *spec.Service) { s.Restart = "always" }
+		w.mustConverge(w.desired(w.service("one", always)))
+		before := w.inspect(w.project + "-one-1")
+
+		err := w.converge(w.desired(w.service("one", always, broken)))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) {
+			w.Fatalf("got %v, want a failure", err)
+		}
+		if !failure.RolledBack || !slices.Contains(failure.Log, "cannot go on") {
+			w.Errorf("failure: %+v", failure)
+		}
+		after := w.inspect(w.project + "-one-1")
+		if after.ID != before.ID || !after.State.Running {
+			w.Errorf("container %s runs: %v, want %s", after.ID, after.State.Running, before.ID)
+		}
+		w.mustOnlySettle(w.desired(w.service("one", always)))
+	})
+}
+
+func TestFailedStartOfAReplacementStartsTheOldContainerAgain(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one")))
+		err := w.converge(w.desired(w.service("one", func(s *spec.Service) { s.Entrypoint = []string{"/no/such/program"} })))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || !failure.RolledBack {
+			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+		w.mustOnlySettle(w.desired(w.service("one")))
+	})
+}
+
+func TestReplacementThatCannotBeMadeStopsNothing(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one")))
+		before := w.inspect(w.project + "-one-1")
+		if err := w.converge(w.desired(w.service("one", func(s *spec.Service) { s.Image = "flumen-test/none:1" }))); err == nil {
+			w.Fatal("it was replaced by an image that is not there")
+		}
+		after := w.inspect(w.project + "-one-1")
+		if after.ID != before.ID || after.State.StartedAt != before.State.StartedAt {
+			w.Error("the old container was touched")
+		}
+	})
+}
+
+func TestNoRollbackKeepsTheOldContainerStopped(t *testing.T) {
+	eachWorld(t, func(w world) {
+		none := func(s *spec.Service) { s.NoRollback, s.Restart = true, "no" }
+		w.mustConverge(w.desired(w.service("one", none)))
+		err := w.converge(w.desired(w.service("one", none, broken)))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || failure.RolledBack || failure.Kept == "" {
+			w.Fatalf("got %v, want a failure that says why there was no rollback", err)
+		}
+		if w.inspect(w.project + "-one-1.prev").State.Running {
+			w.Error("the old container runs")
+		}
+	})
+}
+
+func TestAnonymousVolumesMoveToTheNewContainer(t *testing.T) {
+	eachWorld(t, func(w world) {
+		image := enginetest.Image(w, w.engine, "VOLUME /image")
+		with := func(s *spec.Service) {
+			s.Image = image
+			s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data"}}
+		}
+		w.mustConverge(w.desired(w.service("one", with, revision("1"))))
+		before := anonymousVolumes(w.inspect(w.project + "-one-1"))
+		w.mustConverge(w.desired(w.service("one", with, revision("2"))))
+		after := anonymousVolumes(w.inspect(w.project + "-one-1"))
+		if diff := cmp.Diff(before, after); diff != "" || len(before) != 2 {
+			w.Errorf("volumes (-before +after):\n%s", diff)
+		}
+	})
+}
+
+func TestRenamedServiceTakesOverFromTheOldOne(t *testing.T) {
+	eachWorld(t, func(w world) {
+		port := func(s *spec.Service) {
+			s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1", Published: "42017"}}
+		}
+		w.mustConverge(w.desired(w.service("old", port)))
+		w.mustConverge(w.desired(w.service("new", port)))
+		if diff := cmp.Diff([]string{w.project + "-new-1"}, w.names()); diff != "" {
+			w.Error(diff)
+		}
+		err := w.converge(w.desired(w.service("newest", port, broken)))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || !failure.RolledBack {
+			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+		w.mustOnlySettle(w.desired(w.service("new", port)))
+	})
+}
+
+func TestFailedJobLeavesTheOldOneStopped(t *testing.T) {
+	eachWorld(t, func(w world) {
+		job := func(s *spec.Service) { s.Job, s.Restart, s.Command = true, "no", []string{"exit", "0"} }
+		w.mustConverge(w.desired(w.service("job", job)))
+		if err := w.converge(w.desired(w.service("job", job, func(s *spec.Service) { s.Command = []string{"exit", "4"} }))); err == nil {
+			w.Fatal("a job that exited with 4 is a success")
+		}
+		w.mustBeInSync(w.desired(w.service("job", job)))
+	})
+}
+
+// breakOff leaves the engine as a run does that is killed in the middle of a
+// replacement: at the steps that tests name.
+func (w world) breakOff(s *spec.Service, after string) {
+	w.Helper()
+	ctx := w.Context()
+	have := w.observe(w.desired(s)).Found[s.Ref()]
+	old := newHandover(w.inspect(have.ID))
+	id, err := w.target.make(ctx, s, s.Container+nextSuffix, old)
+	if err != nil {
+		w.Fatal(err)
+	}
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"made", func() error { return nil }},
+		{"policy", func() error {
+			return w.target.setPolicy(ctx, old.id, container.RestartPolicy{Name: container.RestartPolicyDisabled})
+		}},
+		{"stopped", func() error { return w.engine.ContainerStop(ctx, old.id, container.StopOptions{}) }},
+		{"out of the way", func() error { return w.engine.ContainerRename(ctx, old.id, old.name+prevSuffix) }},
+		{"in place", func() error { return w.engine.ContainerRename(ctx, id, s.Container) }},
+		{"started", func() error { return w.engine.ContainerStart(ctx, id, container.StartOptions{}) }},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			w.Fatal(err)
+		}
+		if step.name == after {
+			return
+		}
+	}
+}
+
+var brokenOff = []string{"made", "policy", "stopped", "out of the way", "in place", "started"}
+
+func TestReplacementBrokenOffAnywhereIsFinished(t *testing.T) {
+	eachWorld(t, func(w world) {
+		for _, step := range brokenOff {
+			w.Run(step, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				w.mustConverge(w.desired(w.service("one", revision("1"))))
+				w.breakOff(w.service("one", revision("2")), step)
+				w.mustConverge(w.desired(w.service("one", revision("2"))))
+				if diff := cmp.Diff([]string{w.project + "-one-1"}, w.names()); diff != "" {
+					w.Error(diff)
+				}
+			})
+		}
+	})
+}
+
+func TestReplacementBrokenOffAnywhereCanBeTakenBack(t *testing.T) {
+	eachWorld(t, func(w world) {
+		for _, step := range brokenOff {
+			w.Run(step, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				always := func(s *spec.Service) { s.Restart = "always" }
+				w.mustConverge(w.desired(w.service("one", always, revision("1"))))
+				w.breakOff(w.service("one", always, revision("2")), step)
+				w.mustConverge(w.desired(w.service("one", always, revision("1"))))
+				if diff := cmp.Diff([]string{w.project + "-one-1"}, w.names()); diff != "" {
+					w.Error(diff)
+				}
+			})
+		}
+	})
+}
+
+func TestReplacementBrokenOffIsRolledBackWhenItFails(t *testing.T) {
+	eachWorld(t, func(w world) {
+		for _, step := range []string{"in place", "started"} {
+			w.Run(step, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				always := func(s *spec.Service) { s.Restart = "always" }
+				w.mustConverge(w.desired(w.service("one", always, revision("1"))))
+				before := w.inspect(w.project + "-one-1")
+				w.breakOff(w.service("one", always, broken), step)
+				err := w.converge(w.desired(w.service("one", always, broken)))
+				failure := (*plan.Failure)(nil)
+				if !errors.As(err, &failure) || !failure.RolledBack {
+					t.Fatalf("got %v, want a failure that was rolled back", err)
+				}
+				after := w.inspect(w.project + "-one-1")
+				if after.ID != before.ID || after.HostConfig.RestartPolicy.Name != "always" {
+					t.Errorf("runs %s with policy %q, want %s with always", after.ID, after.HostConfig.RestartPolicy.Name, before.ID)
+				}
+			})
+		}
+	})
+}
+
+func TestCancelledReplacementIsLeftForTheNextRun(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", revision("1"))))
+		slow := w.service("one", func(s *spec.Service) {
+			s.Image = enginetest.HealthySleeper
+			s.Environment = map[string]spec.Value{"READY_AFTER": spec.Plain("4s")}
+			s.Health = &spec.Health{Retries: 100}
+		})
+		want := w.desired(slow)
+		have := w.observe(want).Found[slow.Ref()]
+		ctx, cancel := context.WithCancel(w.Context())
+		err := w.target.Apply(ctx, plan.Replace{Want: slow, Have: have}, whenStarted(cancel))
+		if !errors.Is(err, context.Canceled) {
+			w.Fatalf("got %v, want that it was cancelled", err)
+		}
+		if diff := cmp.Diff([]string{w.project + "-one-1", w.project + "-one-1.prev"}, w.names()); diff != "" {
+			w.Error(diff)
+		}
+		w.mustConverge(want)
+	})
+}
+
+// whenStarted calls a function once a container runs.
+type whenStarted func()
+
+func (f whenStarted) Reached(phase spec.Phase) {
+	if phase == spec.Started {
+		f()
+	}
+}
+func (whenStarted) Doing(string, int64, int64) {}
+
+func TestTimeoutRollsBack(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one")))
+		never := w.service("one", func(s *spec.Service) {
+			s.Image = enginetest.HealthySleeper
+			s.Environment = map[string]spec.Value{"READY_AFTER": spec.Plain("never")}
+			s.Health = &spec.Health{Retries: 1000}
+		})
+		have := w.observe(w.desired(never)).Found[never.Ref()]
+		ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+		defer cancel()
+		err := w.target.Apply(ctx, plan.Replace{Want: never, Have: have}, silent{})
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || !failure.RolledBack {
+			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+		w.mustOnlySettle(w.desired(w.service("one")))
+	})
+}
+
+func TestForeignContainerInTheWayOfAReplacementIsNotTouched(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", revision("1"))))
+		name := w.project + "-one-1" + nextSuffix
+		_, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: enginetest.Sleeper}, nil, nil, nil, name)
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.Cleanup(func() {
+			_ = w.engine.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true})
+		})
+		if err := w.converge(w.desired(w.service("one", revision("2")))); err == nil {
+			w.Error("it was replaced over a foreign container")
+		}
+		w.inspect(name)
+		w.mustBeInSync(w.desired(w.service("one", revision("1"))))
+	})
+}
+
+func TestLeftoverNextIsFoundAsAnExtra(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one := w.service("one", revision("1"))
+		w.mustConverge(w.desired(one))
+		w.breakOff(w.service("one", revision("2")), "made")
+		d, ok := w.drift(w.desired(one)).Of(spec.Ref{Kind: spec.KindService, Name: "one.next"})
+		if !ok || d.Verdict != drift.Extra {
+			w.Errorf("found as %v", d.Verdict)
+		}
+	})
+}
