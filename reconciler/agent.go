@@ -36,6 +36,7 @@ type Agent struct {
 
 	mailbox chan string // capacity one: the newest reason to look is enough
 	current *spec.Desired
+	good    []spec.Desired // the newest revisions that became ready, newest first
 	retry   backoff
 	said    string // the last condition that was logged, so that each is said once
 }
@@ -126,6 +127,7 @@ func (a *Agent) run(ctx context.Context, want spec.Desired, why string, isNew bo
 		select {
 		case rep := <-done:
 			a.finish(rep)
+			a.tidy(ctx, want, rep)
 			if again != "" {
 				a.look(again)
 			}
@@ -171,6 +173,26 @@ func (a *Agent) finish(rep report.Report) {
 		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
 	default:
 		a.sayOnce(slog.LevelWarn, "steps are held", "held", len(rep.Held), "revision", rep.Revision.Short())
+	}
+}
+
+// tidy removes what a revision that became ready leaves behind: images built for
+// revisions before the last good one, which nobody will go back to. An agent that has
+// seen only one revision does not know what was good before, and removes nothing.
+func (a *Agent) tidy(ctx context.Context, want spec.Desired, rep report.Report) {
+	if !rep.Ready || a.NoHeal || len(a.good) > 0 && a.good[0].Revision.ID == want.Revision.ID {
+		return
+	}
+	a.good = append([]spec.Desired{want}, a.good[:min(1, len(a.good))]...)
+	if len(a.good) < 2 {
+		return
+	}
+	removed, err := a.Reconciler.Prune(ctx, a.good)
+	if err != nil {
+		a.Log.Warn("old images not removed", "err", err)
+	}
+	for _, image := range removed {
+		a.Log.Info("old image removed", "ref", image)
 	}
 }
 

@@ -218,3 +218,36 @@ func TestBurstOfReasonsIsOneMoreRun(t *testing.T) {
 		}
 	})
 }
+
+// hoarder is a world that remembers what it was asked to keep.
+type hoarder struct {
+	*world
+	kept [][]string
+}
+
+func (h *hoarder) PruneImages(_ context.Context, keep []spec.Desired) ([]string, error) {
+	var revisions []string
+	for _, want := range keep {
+		revisions = append(revisions, want.Revision.ID)
+	}
+	h.kept = append(h.kept, revisions)
+	return nil, nil
+}
+
+func TestImagesOfTheCurrentAndTheLastGoodRevisionAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		h := &hoarder{world: b.world}
+		b.agent.Reconciler.Targets = []Target{h}
+		b.load(desired("2", []*spec.Service{service("db")}), nil)
+		b.look("engine event")
+		synctest.Wait()
+		b.world.apply[ref("broken")] = fails
+		b.load(desired("3", []*spec.Service{service("db"), service("broken")}), nil)
+		b.load(desired("4", []*spec.Service{service("db")}), nil)
+		if diff := cmp.Diff([][]string{{"2", "1"}, {"4", "2"}}, h.kept); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -41,3 +41,10 @@ type Target interface {
 type Checker interface {
 	Check(ctx context.Context, p plan.Plan) []plan.Obstacle
 }
+
+// Pruner is a Target that makes things nobody declares, such as images built for
+// revisions long gone. It removes those that none of the kept states needs, and says
+// what they were.
+type Pruner interface {
+	PruneImages(ctx context.Context, keep []spec.Desired) (removed []string, err error)
+}

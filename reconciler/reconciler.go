@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -195,6 +196,17 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	rep.After = after
 	rep.Ready = rep.Err() == nil && build(want, have, after, o).Settled()
 	return nil
+}
+
+// Prune removes what was made for states that are not among those to keep.
+func (r *Reconciler) Prune(ctx context.Context, keep []spec.Desired) (removed []string, err error) {
+	for _, t := range r.Targets {
+		if pruner, ok := t.(Pruner); ok {
+			some, e := pruner.PruneImages(ctx, keep)
+			removed, err = append(removed, some...), errors.Join(err, e)
+		}
+	}
+	return removed, err
 }
 
 // withoutImages are the rules that follow from images that could not be had:
