@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+)
+
+// app is one invocation: its streams and its settings.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr *masker
+	environ        map[string]string
+	colour         plan.Paint // whether standard output takes colour
+	terminal       bool       // whether standard error is a terminal
+
+	settings settings
+}
+
+// settings are the flags that all commands share.
+type settings struct {
+	file     string
+	project  string
+	profiles []string
+	strict   bool
+	output   string
+}
+
+// exit is an error that only says which code to leave with; what there is to say has
+// been said.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// The exit codes, beside 0.
+const (
+	exitError   exit = 1 // it could not be done
+	exitDiffers exit = 2 // plan: there is something to do; drift: out of sync; status: not ready
+	exitHeld    exit = 3 // apply: done as far as the rules allow
+)
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer, environ []string) *app {
+	a := &app{stdin: stdin, environ: map[string]string{}}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		a.environ[name] = value
+	}
+	a.colour = plan.Paint(isTerminal(stdout) && a.environ["NO_COLOR"] == "" && a.environ["TERM"] != "dumb")
+	a.terminal = isTerminal(stderr) && a.environ["TERM"] != "dumb"
+	a.stdout, a.stderr = newMasker(stdout), newMasker(stderr)
+	return a
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *app) close() {
+	a.stdout.Close()
+	a.stderr.Close()
+}
+
+// execute runs the command that args name and gives the exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	a.complain(err)
+	return int(exitError)
+}
+
+// complain writes an error for people: one line for each fault.
+func (a *app) complain(err error) {
+	var many *multierror.Error
+	if !errors.As(err, &many) {
+		fmt.Fprintf(a.stderr, "flumen-agent: %v\n", err)
+		return
+	}
+	for _, one := range many.Errors {
+		fmt.Fprintln(a.stderr, one)
+	}
+	if n := len(many.Errors); n > 1 {
+		fmt.Fprintf(a.stderr, "%d faults; nothing was changed\n", n)
+	}
+}
+
+const rootHelp = `flumen-agent keeps a lakehouse on Docker as flumen.yaml says: it compares the file
+with what runs, converges it tier by tier, each healthy before the next begins, and
+goes on watching.
+
+  flumen-agent validate        is the file right? (needs no engine)
+  flumen-agent plan            what would be done, and why
+  flumen-agent apply           do it once
+  flumen-agent --watch         do it, and keep it so: on every change of the file,
+                               and when a container is stopped or killed by hand
+
+Every flag can also be set in the environment: --project as FLUMEN_PROJECT, and so on.
+Data is never removed: volumes stay, whatever the file says.`
+
+func (a *app) rootCommand() *cobra.Command {
+	running := a.runCommand()
+	root := &cobra.Command{
+		Use:           "flumen-agent",
+		Short:         "Keep a lakehouse on Docker as flumen.yaml says",
+		Long:          rootHelp,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          running.RunE,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.fromEnvironment(cmd.Flags())
+		},
+	}
+	root.Flags().AddFlagSet(running.Flags())
+	root.AddCommand(running, a.validateCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
+		a.statusCommand(), a.downCommand(), a.versionCommand())
+	return root
+}
+
+// specFlags are those of every command that reads a spec.
+func (a *app) specFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&a.settings.file, "file", "f", "flumen.yaml", "the spec to read")
+	flags.StringVar(&a.settings.project, "project", "", "name of the project, instead of the spec's own")
+	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated)")
+	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
+}
+
+// outputFlag is -o.
+func (a *app) outputFlag(flags *pflag.FlagSet) {
+	flags.StringVarP(&a.settings.output, "output", "o", "text", "text, or json for machines")
+}
+
+// fromEnvironment sets the flags that were not given from FLUMEN_NAME.
+func (a *app) fromEnvironment(flags *pflag.FlagSet) error {
+	var first error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "FLUMEN_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := a.environ[name]
+		if !ok || f.Changed || f.Name == "help" || first != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			first = fmt.Errorf("environment variable %s: %w", name, err)
+		}
+	})
+	if first == nil && a.settings.output != "" && a.settings.output != "text" && a.settings.output != "json" {
+		first = fmt.Errorf("unknown output %q: write -o text or -o json", a.settings.output)
+	}
+	return first
+}
+
+// show writes a value: as JSON alone on standard output, or as text.
+func (a *app) show(value interface {
+	Text(io.Writer, plan.Paint)
+}) error {
+	if a.settings.output != "json" {
+		value.Text(a.stdout, a.colour)
+		return nil
+	}
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+)
+
+func (a *app) downCommand() *cobra.Command {
+	var tier string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Stop and remove containers and networks; data stays",
+		Long: `Stops and removes the project's containers and networks, highest tier first. Volumes and
+images stay, so that apply brings everything back with its data.
+
+Exit codes: 0 done, 1 failed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := c.hasTier(tier); err != nil {
+				return err
+			}
+			have, _, err := c.reconciler.Look(cmd.Context(), c.want)
+			if err != nil {
+				return err
+			}
+			p := plan.Down(c.want, have, tier)
+			if !yes && a.terminal && isTerminal(a.stdin) && !p.Empty() {
+				p.Text(a.stderr, a.colour)
+				if err := a.confirm("Take this down?"); err != nil {
+					return err
+				}
+			}
+			done := a.watchProgress(c)
+			rep := c.reconciler.Execute(cmd.Context(), c.want, p)
+			done()
+			if rep.Err() != nil || a.settings.output == "json" {
+				return a.conclude(rep)
+			}
+			fmt.Fprintf(a.stdout, "%s %s is down: %d containers and networks removed. Volumes and images stay.\n",
+				a.colour.On(plan.Green, "✓"), c.want.Project, len(rep.Steps))
+			return nil
+		},
+	}
+	a.specFlags(cmd.Flags())
+	a.outputFlag(cmd.Flags())
+	cmd.Flags().StringVar(&tier, "tier", "", "take down only this tier and those above it")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}

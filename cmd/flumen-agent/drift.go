@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/flumendata/flumen-agent/reconciler/report"
+)
+
+func (a *app) driftCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "drift",
+		Short: "Check once how far what runs is from the spec",
+		Long: `Compares the spec with what runs, attribute by attribute, and lists every difference.
+It changes nothing. What could not be looked at is listed as unseen, never as in sync.
+
+Exit codes: 0 in sync, 2 drift, 1 error.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			have, d, err := c.reconciler.Look(cmd.Context(), c.want)
+			if err != nil {
+				return err
+			}
+			if err := a.show(report.NewCheck(c.want, have, d)); err != nil {
+				return err
+			}
+			if !d.InSync() {
+				return exitDiffers
+			}
+			return nil
+		},
+	}
+	a.specFlags(cmd.Flags())
+	a.outputFlag(cmd.Flags())
+	return cmd
+}

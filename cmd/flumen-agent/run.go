@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/docker"
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+	"github.com/flumendata/flumen-agent/spec/file"
+)
+
+const (
+	// defaultInterval is how often the agent looks when neither the file nor the
+	// engine gives a reason to: events can be lost, a look costs milliseconds.
+	defaultInterval = time.Minute
+	// settle is how long the files must be quiet before they are read: an editor
+	// writes in several steps.
+	settle = 200 * time.Millisecond
+	// reconnect is how long to wait before the engine's events are asked for again.
+	reconnect = time.Second
+)
+
+// runSettings are the flags of run.
+type runSettings struct {
+	watch, once, noHeal bool
+	interval            time.Duration
+	logFormat, logLevel string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var s runSettings
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Converge, and keep watching (the default)",
+		Long: `Converges to the spec and keeps it so: on every change of the spec or of a file it
+mounts, when a container is stopped, killed or removed by hand, and once per interval.
+A spec that does not load leaves what runs alone. What failed is tried again after a
+while, or as soon as the spec changes.
+
+The first SIGINT or SIGTERM ends it in order, the second at once.
+
+Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runAgent(cmd.Context(), s)
+		},
+	}
+	a.specFlags(cmd.Flags())
+	flags := cmd.Flags()
+	flags.BoolVar(&s.watch, "watch", false, "watch the spec file (the default)")
+	flags.BoolVar(&s.once, "once", false, "converge once and stop")
+	flags.BoolVar(&s.noHeal, "no-heal", false, "look and report only; change nothing")
+	flags.DurationVar(&s.interval, "interval", defaultInterval, "look at least this often")
+	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func (a *app) runAgent(ctx context.Context, s runSettings) error {
+	log, err := a.logger(s)
+	if err != nil {
+		return err
+	}
+	if s.interval < time.Second {
+		return fmt.Errorf("--interval %s is too short: a second is the least", s.interval)
+	}
+	engine, err := a.engine(ctx)
+	if err != nil {
+		return err
+	}
+	target := docker.New(engine)
+	r := &reconciler.Reconciler{Targets: []reconciler.Target{target}, Listen: reconciler.LogTo(log)}
+	if s.once {
+		return a.runOnce(ctx, r, s)
+	}
+	watcher, err := file.New(settle)
+	if err != nil {
+		return fmt.Errorf("watch files: %w", err)
+	}
+	project := &projectName{}
+	agent := &reconciler.Agent{
+		Load:       a.follow(watcher, project, log),
+		Reconciler: r,
+		Triggers: []func(context.Context, func(string)){
+			func(ctx context.Context, look func(string)) { watchFiles(ctx, watcher, log, look) },
+			func(ctx context.Context, look func(string)) { watchEngine(ctx, target, project, log, look) },
+		},
+		Interval: s.interval, NoHeal: s.noHeal, Log: log,
+	}
+	log.Info("agent starts", "version", version(), "file", a.settings.file)
+	agent.Run(ctx)
+	log.Info("agent stopped")
+	return nil
+}
+
+// runOnce is apply with the agent's output.
+func (a *app) runOnce(ctx context.Context, r *reconciler.Reconciler, s runSettings) error {
+	loaded, err := a.load(ctx)
+	if err != nil {
+		return err
+	}
+	var rep report.Report
+	if s.noHeal {
+		rep = r.Check(ctx, loaded.Desired, "once")
+	} else {
+		rep = r.Converge(ctx, loaded.Desired, reconciler.Options{Trigger: "once", Refresh: true})
+	}
+	return a.conclude(rep)
+}
+
+// follow gives the agent's loader: it reads the spec, and has the watcher follow all
+// files that were read.
+func (a *app) follow(watcher *file.Watcher, project *projectName, log *slog.Logger) func(context.Context) (spec.Desired, error) {
+	said := ""
+	return func(ctx context.Context) (spec.Desired, error) {
+		loaded, err := a.load(ctx)
+		if watchErr := watcher.Follow(append(loaded.Files, a.settings.file)); watchErr != nil {
+			log.Warn("some files are not watched", "err", watchErr)
+		}
+		if reason := watcher.Polling(); reason != "" && reason != said {
+			said = reason
+			log.Warn("files are looked at every two seconds instead of watched", "cause", reason)
+		}
+		if err == nil {
+			project.set(loaded.Desired.Project)
+		}
+		return loaded.Desired, err
+	}
+}
+
+func watchFiles(ctx context.Context, watcher *file.Watcher, log *slog.Logger, look func(string)) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if err := watcher.Run(ctx); err != nil && ctx.Err() == nil {
+			log.Error("files are no longer watched, only looked at once per interval", "err", err)
+		}
+	}()
+	for {
+		select {
+		case <-watcher.Changed():
+			look("file changed")
+		case <-ctx.Done():
+			<-stopped
+			return
+		}
+	}
+}
+
+// watchEngine passes the engine's events on, and asks for them again when the
+// connection ends: what happened in between is seen by looking.
+func watchEngine(ctx context.Context, target *docker.Target, project *projectName, log *slog.Logger, look func(string)) {
+	for {
+		name, err := project.wait(ctx)
+		if err != nil {
+			return
+		}
+		events, errs := target.Events(ctx, name)
+		for open := true; open; {
+			select {
+			case e, ok := <-events:
+				if !ok {
+					events = nil
+					continue
+				}
+				look(e.Ref.String() + ": " + e.Action)
+			case err = <-errs:
+				open = false
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		log.Warn("engine's events interrupted", "err", err)
+		select {
+		case <-time.After(reconnect):
+			look("engine's events are back")
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/client"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"flumen-agent": main})
+}
+
+// TestScripts runs the whole program, as people do, where no engine answers.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, "no-engine.sock"))
+			return nil
+		},
+		Cmds: commands,
+	})
+}
+
+// TestEngineScripts runs the whole program on real engines. Each script has a project
+// of its own ($PROJECT), and images to run ($IMAGE has a health check, $PLAIN none).
+func TestEngineScripts(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		enginetest.Images(t, engine)
+		testscript.Run(t, testscript.Params{
+			Dir:   "testdata/engine",
+			Setup: func(env *testscript.Env) error { return onEngine(env, engine) },
+			Cmds:  commands,
+		})
+	})
+}
+
+// TestAdoption takes over what docker compose started, in each version of it that
+// FLUMEN_TEST_COMPOSE names by its binary ($COMPOSE).
+func TestAdoption(t *testing.T) {
+	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		enginetest.Images(t, engine)
+		binaries := strings.Fields(os.Getenv("FLUMEN_TEST_COMPOSE"))
+		if len(binaries) == 0 {
+			t.Skip("needs docker compose: set FLUMEN_TEST_COMPOSE to its binary, or run make test")
+		}
+		for _, compose := range binaries {
+			t.Run(filepath.Base(compose), func(t *testing.T) {
+				testscript.Run(t, testscript.Params{
+					Dir: "testdata/adopt",
+					Setup: func(env *testscript.Env) error {
+						env.Setenv("COMPOSE", compose)
+						return onEngine(env, engine)
+					},
+					Cmds: commands,
+				})
+			})
+		}
+	})
+}
+
+func onEngine(env *testscript.Env, engine *client.Client) error {
+	env.Setenv("DOCKER_HOST", engine.DaemonHost())
+	env.Setenv("PROJECT", enginetest.Project(env.T().(testing.TB), engine))
+	env.Setenv("IMAGE", enginetest.HealthySleeper)
+	env.Setenv("PLAIN", enginetest.Sleeper)
+	return nil
+}
+
+// commands are those of scripts besides testscript's own.
+var commands = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually}
+
+// eventually runs a program again and again until it succeeds (or fails, with !), and
+// prints the text in -stdout if that is given: eventually -stdout running docker ps.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	text := ""
+	if len(args) > 2 && args[0] == "-stdout" {
+		text, args = args[1], args[2:]
+	}
+	if len(args) == 0 {
+		ts.Fatalf("usage: eventually [-stdout TEXT] program [args...]")
+	}
+	deadline := time.After(time.Minute)
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if done := err == nil && strings.Contains(ts.ReadFile("stdout"), text); done != neg {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("not within a minute: %s", strings.Join(args, " "))
+		}
+	}
+}
+
+// exits runs a program and checks its exit code: exits 2 flumen-agent plan.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, expected %d", code, want)
+	}
+}
