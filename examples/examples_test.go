@@ -1,0 +1,112 @@
+// Package examples holds stacks that are run, and the test that they do.
+package examples
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEveryExampleIsValid(t *testing.T) {
+	agent := build(t)
+	files, err := filepath.Glob("*/flumen.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "../flumen.yaml") {
+		if code, out := run(t, nil, agent, "validate", "-f", file); code != 0 {
+			t.Errorf("validate %s: exit code %d\n%s", file, code, out)
+		}
+	}
+}
+
+// One engine is enough: building MinIO on a second one takes minutes and shows nothing
+// that the agent's own tests on it do not.
+func TestQuickstartConvergesAndStaysSo(t *testing.T) {
+	engines := strings.Fields(os.Getenv("FLUMEN_TEST_ENGINES"))
+	if len(engines) == 0 {
+		t.Skip("needs a Docker engine: set FLUMEN_TEST_ENGINES to its address, or run make test")
+	}
+	agent, project := build(t), "flumen-test-quickstart-"+strconv.Itoa(os.Getpid())
+	environ := append(os.Environ(), "DOCKER_HOST="+engines[0], "FLUMEN_PROJECT="+project, "FLUMEN_FILE=quickstart/flumen.yaml")
+	for _, name := range []string{"POSTGRES_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "GREETER_PORT"} {
+		environ = append(environ, name+"="+freePort(t))
+	}
+	t.Cleanup(func() { remove(t, environ, agent, project) })
+
+	if code, out := run(t, environ, agent, "apply", "--yes"); code != 0 {
+		t.Fatalf("apply: exit code %d\n%s", code, out)
+	}
+	if code, out := run(t, environ, agent, "plan"); code != 0 {
+		t.Errorf("plan after apply: exit code %d, want nothing to do\n%s", code, out)
+	}
+	if code, out := run(t, environ, agent, "status"); code != 0 {
+		t.Errorf("status after apply: exit code %d, want all ready\n%s", code, out)
+	}
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	agent := filepath.Join(t.TempDir(), "flumen-agent")
+	if code, out := run(t, nil, "go", "build", "-o", agent, "../cmd/flumen-agent"); code != 0 {
+		t.Fatalf("build the agent:\n%s", out)
+	}
+	return agent
+}
+
+// remove takes away what the project made, data and images too.
+func remove(t *testing.T, environ []string, agent, project string) {
+	if code, out := run(t, environ, agent, "down", "--yes"); code != 0 {
+		t.Errorf("down: exit code %d\n%s", code, out)
+	}
+	volumes := []string{"volume", "rm", project + "_postgres_data", project + "_minio_data"}
+	if code, out := run(t, environ, "docker", volumes...); code != 0 {
+		t.Errorf("remove the volumes: %s", out)
+	}
+	images := []string{"image", "rm"}
+	for _, service := range []string{"postgres", "minio", "roundtrip", "greeter"} {
+		images = append(images, project+"-"+service)
+	}
+	if code, out := run(t, environ, "docker", images...); code != 0 {
+		t.Errorf("remove the images: %s", out)
+	}
+}
+
+// run gives the exit code and all that the program wrote. It outlives the test's
+// context, since cleaning up begins when that has ended.
+func run(t *testing.T, environ []string, program string, args ...string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Minute)
+	defer cancel()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ, &out, &out
+	err := cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatalf("run %s: %v", program, err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
