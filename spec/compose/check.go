@@ -120,10 +120,13 @@ func (c *conversion) dependency(s types.ServiceConfig, name string) place {
 	if stated := c.service(s.Name, "depends_on", name); stated != c.service(s.Name, "depends_on") {
 		return stated
 	}
-	for key, mode := range map[string]string{"network_mode": s.NetworkMode, "pid": s.Pid, "ipc": s.Ipc} {
-		if mode == types.ServicePrefix+name {
-			return c.service(s.Name, key)
-		}
+	switch types.ServicePrefix + name {
+	case s.NetworkMode:
+		return c.service(s.Name, "network_mode")
+	case s.Pid:
+		return c.service(s.Name, "pid")
+	case s.Ipc:
+		return c.service(s.Name, "ipc")
 	}
 	return c.service(s.Name, "depends_on")
 }

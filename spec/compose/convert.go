@@ -154,7 +154,7 @@ func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConf
 		resolved, err = resolved.WithServicesLabelsResolved(false)
 	}
 	if err != nil {
-		c.fault(c.service(s.Name, "env_file"), "", "%v", err)
+		c.envFault(c.service(s.Name, "env_file"), err)
 		return s
 	}
 	return resolved.Services[s.Name]

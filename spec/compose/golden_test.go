@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +71,18 @@ func unpack(t *testing.T, a *txtar.Archive) (dir, want string) {
 			t.Fatal(err)
 		}
 	}
+	if err := filepath.WalkDir(dir, plainModes); err != nil {
+		t.Fatal(err)
+	}
 	return dir, want
+}
+
+// plainModes undoes the umask: modes are part of digests.
+func plainModes(path string, entry fs.DirEntry, err error) error {
+	if err != nil || !entry.IsDir() {
+		return errors.Join(err, os.Chmod(path, 0o644))
+	}
+	return os.Chmod(path, 0o755)
 }
 
 func caseOptions(comment []byte, dir string) Options {

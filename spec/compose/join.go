@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"runtime"
 	"slices"
 
@@ -135,13 +134,18 @@ func (l *load) inputs() []input {
 		default:
 			in.file.Content = l.main.content
 		}
-		if in.file.Content != nil || slices.ContainsFunc(append(kinds, "services", "include"), func(kind string) bool {
-			return in.file.Config[kind] != nil
-		}) {
+		if in.file.Content != nil || says(in.file.Config) {
 			all = append(all, in)
 		}
 	}
 	return all
+}
+
+// says tells whether there is anything for compose-go to load.
+func says(content map[string]any) bool {
+	return slices.ContainsFunc(slices.Concat(kinds, []string{"services", "include"}), func(key string) bool {
+		return content[key] != nil
+	})
 }
 
 // raw is a tier with its variables as they are.
@@ -154,145 +158,6 @@ func (l *load) raw(s section) map[string]any {
 		}
 	}
 	return content
-}
-
-// adopt finds what one tier calls external and another one makes, and what two
-// tiers make under different keys: it is one thing, and gets one key.
-func (l *load) adopt(models []model) {
-	for _, kind := range []string{"networks", "volumes"} {
-		own := l.own(kind, models)
-		for _, m := range models {
-			for key, declared := range m.of(kind) {
-				maker, made := own[l.resolved(key, declared)]
-				if !made || maker.key == key && maker.tier == m.tier {
-					continue
-				}
-				if !external(declared) && maker.key == key {
-					continue // join compares them
-				}
-				if !external(declared) && !same(declared, maker.declared) {
-					l.fault(l.where(m.tier, kind, key), "make them alike, or give it another name", "%s.%s is called %s as %s.%s is at %s, and differs",
-						kind, key, l.resolved(key, declared), kind, maker.key, l.where(maker.tier, kind, maker.key))
-					continue
-				}
-				delete(m.of(kind), key)
-				m.rename(kind, key, maker.key)
-			}
-		}
-	}
-}
-
-// owner says who makes a network or volume, and under which key.
-type owner struct {
-	tier     int
-	key      string
-	declared any
-}
-
-// own are the networks or volumes that the project makes, by their names on the
-// engine. The first tier that declares one makes it.
-func (l *load) own(kind string, models []model) map[string]owner {
-	own := map[string]owner{}
-	for _, m := range models {
-		for _, key := range slices.Sorted(maps.Keys(m.of(kind))) {
-			declared := m.of(kind)[key]
-			name := l.resolved(key, declared)
-			if _, taken := own[name]; !taken && !external(declared) {
-				own[name] = owner{m.tier, key, declared}
-			}
-		}
-	}
-	declared := slices.ContainsFunc(models, func(m model) bool {
-		one, ok := m.of("networks")["default"]
-		return ok && !external(one)
-	})
-	if kind == "networks" && !declared && slices.ContainsFunc(models, model.usesImplicitDefault) {
-		own[l.project+"_default"] = owner{common, "default", nil}
-	}
-	return own
-}
-
-// resolved is the name on the engine.
-func (l *load) resolved(key string, declared any) string {
-	one, _ := declared.(map[string]any)
-	if name, ok := one["name"].(string); ok && name != "" {
-		return name
-	}
-	if external(declared) {
-		return key
-	}
-	return l.project + "_" + key
-}
-
-func external(declared any) bool {
-	one, _ := declared.(map[string]any)
-	yes, _ := one["external"].(bool)
-	return yes
-}
-
-// same compares two declarations of one thing; nothing said is an empty mapping.
-func same(a, b any) bool {
-	x, _ := a.(map[string]any)
-	y, _ := b.(map[string]any)
-	return len(x) == 0 && len(y) == 0 || reflect.DeepEqual(x, y)
-}
-
-// usesImplicitDefault: a service of it is on the default network, which the
-// model does not declare.
-func (m model) usesImplicitDefault() bool {
-	if _, declared := m.of("networks")["default"]; declared {
-		return false
-	}
-	for _, one := range m.of("services") {
-		service, _ := one.(map[string]any)
-		networks, _ := service["networks"].(map[string]any)
-		_, named := networks["default"]
-		_, mode := service["network_mode"]
-		if named || len(networks) == 0 && !mode {
-			return true
-		}
-	}
-	return false
-}
-
-// rename makes the services of a model use another key.
-func (m model) rename(kind, from, to string) {
-	if from == to {
-		return
-	}
-	for _, one := range m.of("services") {
-		service, _ := one.(map[string]any)
-		if networks, ok := service["networks"].(map[string]any); ok && kind == "networks" {
-			if settings, used := networks[from]; used {
-				delete(networks, from)
-				if networks[to] == nil {
-					networks[to] = settings
-				}
-			}
-		}
-		volumes, _ := service["volumes"].([]any)
-		for _, v := range volumes {
-			volume, _ := v.(map[string]any)
-			if kind == "volumes" && volume["type"] == types.VolumeTypeVolume && volume["source"] == from {
-				volume["source"] = to
-			}
-		}
-	}
-	if kind == "networks" && from == "default" {
-		m.attachImplicit(to)
-	}
-}
-
-// attachImplicit puts services that name no network onto the one that their
-// file calls its default.
-func (m model) attachImplicit(to string) {
-	for _, one := range m.of("services") {
-		service, _ := one.(map[string]any)
-		networks, _ := service["networks"].(map[string]any)
-		if _, mode := service["network_mode"]; service != nil && len(networks) == 0 && !mode {
-			service["networks"] = map[string]any{to: nil}
-		}
-	}
 }
 
 // join makes one model of all. What is declared twice has to be declared alike;

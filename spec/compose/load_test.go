@@ -261,3 +261,16 @@ func TestRootFileValidates(t *testing.T) {
 		}
 	}
 }
+
+func TestExamplesValidate(t *testing.T) {
+	t.Parallel()
+	examples, err := filepath.Glob("../../examples/*/flumen.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range examples {
+		if _, err := Load(t.Context(), Options{File: file}); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}

@@ -25,7 +25,8 @@ func (l *load) readTiers(n *yaml.Node) {
 		return
 	}
 	l.tiers = l.root.Tiers
-	if len(l.tiers) == 0 {
+	list := follow(tiers.value)
+	if len(list.Content) == 0 {
 		l.fault(l.main.at(tiers.key), "", "there are no tiers")
 		l.broken = true
 	}
@@ -34,8 +35,10 @@ func (l *load) readTiers(n *yaml.Node) {
 			l.fault(l.main.at(m.key), "move it into a tier", "%s cannot stand beside tiers", key)
 		}
 	}
-	for i := range l.tiers {
-		l.checkTier(i)
+	for i, one := range list.Content {
+		if i < len(l.tiers) && follow(one).Kind == yaml.MappingNode {
+			l.checkTier(i)
+		}
 	}
 }
 
