@@ -116,7 +116,7 @@ func (s *Service) networkFields(f Fields) {
 		name, address, _ := strings.Cut(h, ":")
 		key := "extra_host." + name
 		if have, ok := f[key]; ok {
-			address = have.text + ", " + address
+			address = have.Reveal() + ", " + address
 		}
 		f.set(key, address)
 	}

@@ -2,9 +2,11 @@ package spec
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"unique"
 )
 
 // Masked is what a sensitive Value looks like wherever it is printed.
@@ -14,7 +16,8 @@ const Masked = "***"
 // only a target may Reveal it. The zero Value means "not there", which is not
 // the same as an empty text.
 type Value struct {
-	text      string
+	text      string                // of one that is not sensitive
+	secret    unique.Handle[string] // of one that is: printing finds no text behind it, however deep it lies
 	present   bool
 	sensitive bool
 }
@@ -23,7 +26,9 @@ type Value struct {
 func Plain(text string) Value { return Value{text: text, present: true} }
 
 // Sensitive is a Value that never leaves the process as it is.
-func Sensitive(text string) Value { return Value{text: text, present: true, sensitive: true} }
+func Sensitive(text string) Value {
+	return Value{secret: unique.Make(text), present: true, sensitive: true}
+}
 
 // IsZero tells whether there is no value at all.
 func (v Value) IsZero() bool { return !v.present }
@@ -32,16 +37,23 @@ func (v Value) IsZero() bool { return !v.present }
 func (v Value) IsSensitive() bool { return v.sensitive }
 
 // Equal compares the texts; whether they are sensitive makes no difference.
-func (v Value) Equal(o Value) bool { return v.present == o.present && v.text == o.text }
+func (v Value) Equal(o Value) bool { return v.present == o.present && v.Reveal() == o.Reveal() }
 
 // Reveal gives the text itself. It is for targets, which hand it to the system
 // they look after, and for nobody else.
-func (v Value) Reveal() string { return v.text }
+func (v Value) Reveal() string {
+	if v.sensitive {
+		return v.secret.Value()
+	}
+	return v.text
+}
 
 // Hide is the same value, sensitive.
 func (v Value) Hide() Value {
-	v.sensitive = v.present
-	return v
+	if !v.present {
+		return v
+	}
+	return Sensitive(v.Reveal())
 }
 
 func (v Value) String() string {
@@ -49,6 +61,11 @@ func (v Value) String() string {
 		return Masked
 	}
 	return v.text
+}
+
+// Format prints the text or the mask with any verb, so that none gets at more.
+func (v Value) Format(s fmt.State, verb rune) {
+	fmt.Fprintf(s, fmt.FormatString(s, verb), v.String())
 }
 
 // MarshalJSON writes null for a value that is not there.
@@ -66,7 +83,7 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 		*v = Value{}
 		return nil
 	}
-	v.present, v.sensitive = true, false
+	*v = Value{present: true}
 	return json.Unmarshal(b, &v.text)
 }
 
