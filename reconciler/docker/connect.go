@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/cli/cli/config"
+	cliconfig "github.com/docker/cli/cli/config"
 	clicontext "github.com/docker/cli/cli/context"
 	dockercontext "github.com/docker/cli/cli/context/docker"
 	"github.com/docker/cli/cli/context/store"
@@ -66,7 +66,7 @@ func locate(getenv func(string) string) (address, error) {
 	}
 	name, from := getenv("DOCKER_CONTEXT"), "DOCKER_CONTEXT"
 	if name == "" {
-		file, err := config.Load(configDir(getenv))
+		file, err := cliconfig.Load(configDir(getenv))
 		if err != nil {
 			return address{}, fmt.Errorf("read Docker's configuration: %w", err)
 		}
