@@ -1,0 +1,290 @@
+package docker
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// base is an image with a shell, which the engines of tests have.
+const base = "debian:trixie-slim"
+
+// builds is the images of one project on one engine, with a build context.
+type builds struct {
+	*testing.T
+	*images
+	project string
+	context string
+}
+
+func eachBuilds(t *testing.T, test func(b builds)) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		t.Parallel()
+		test(newBuilds(t, engine))
+	})
+}
+
+func newBuilds(t *testing.T, engine *client.Client) builds {
+	return builds{t, anonymous(t, engine), enginetest.Project(t, engine), t.TempDir()}
+}
+
+func (b builds) write(name, content string) {
+	b.Helper()
+	path := filepath.Join(b.context, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// image is one that is built from the context, and is gone after the test.
+func (b builds) image(digest string) *spec.Image {
+	name := b.project + "/app:1"
+	forget(b.T, b.engine, name)
+	return &spec.Image{Name: name, Build: &spec.Build{Context: b.context, Dockerfile: filepath.Join(b.context, "Dockerfile"), Digest: digest}}
+}
+
+// drift is what plan would be told.
+func (b builds) drift(want spec.Desired) drift.Drift {
+	b.Helper()
+	found, blind := b.observe(b.Context(), want)
+	return drift.Compare(want, drift.Observed{Found: found, Blind: blind})
+}
+
+func (b builds) mustBuild(want *spec.Image) image.InspectResponse {
+	b.Helper()
+	b.observe(b.Context(), wanting(b.project, want))
+	if err := b.apply(b.Context(), plan.Create{Want: want}, silent{}); err != nil {
+		b.Fatalf("%v\n%s", err, output(err))
+	}
+	info, err := b.engine.ImageInspect(b.Context(), want.Name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info
+}
+
+// output is the log that comes with an error.
+func output(err error) string {
+	var failure *plan.Failure
+	if errors.As(err, &failure) {
+		return strings.Join(failure.Log, "\n")
+	}
+	return ""
+}
+
+// run gives the output of a container of an image.
+func (b builds) run(name string) string {
+	b.Helper()
+	made, err := b.engine.ContainerCreate(b.Context(), &container.Config{Image: name, Labels: map[string]string{composeProject: b.project}}, nil, nil, nil, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ended, failed := b.engine.ContainerWait(b.Context(), made.ID, container.WaitConditionNextExit)
+	if err := b.engine.ContainerStart(b.Context(), made.ID, container.StartOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case err := <-failed:
+		b.Fatal(err)
+	}
+	logs, err := b.engine.ContainerLogs(b.Context(), made.ID, container.LogsOptions{ShowStdout: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer logs.Close()
+	var out strings.Builder
+	if _, err := stdcopy.StdCopy(&out, &out, logs); err != nil {
+		b.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestABuiltImageCarriesItsDigestAndTheUsersLabels(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+		want := b.image("sha256:one")
+		want.Build.Labels = map[string]string{"owner": "data"}
+		labels := b.mustBuild(want).Config.Labels
+		for name, value := range map[string]string{"owner": "data", labelBuild: "sha256:one", labelBuildImage: want.Name, labelBuildProject: b.project} {
+			if labels[name] != value {
+				b.Errorf("label %s is %q, not %q", name, labels[name], value)
+			}
+		}
+		if labels[labelProject] != "" {
+			b.Error("a container that a person runs from it would look like the project's")
+		}
+	})
+}
+
+func TestAnImageIsBuiltAnewOnlyWhenItsDigestChanges(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+		first := b.image("sha256:one")
+		b.mustBuild(first)
+		if d := b.drift(wanting(b.project, first)); !d.InSync() {
+			b.Errorf("drift after the build: %v", d)
+		}
+		d := b.drift(wanting(b.project, b.image("sha256:two")))
+		if len(d) != 1 || d[0].Verdict != drift.Changed || d[0].Fields[0].Name != "build" {
+			b.Errorf("drift of another digest: %v", d)
+		}
+	})
+}
+
+func TestAnImageThatSomebodyElseBuiltIsBuiltAnew(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		want := b.image("sha256:one")
+		if err := b.engine.ImageTag(b.Context(), base, want.Name); err != nil {
+			b.Fatal(err)
+		}
+		d := b.drift(wanting(b.project, want))
+		if len(d) != 1 || d[0].Verdict != drift.Changed {
+			b.Errorf("drift: %v", d)
+		}
+	})
+}
+
+func TestDockerignoreKeepsFilesOutOfTheBuild(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM "+base+"\nCOPY . /context\nCMD [\"find\", \"/context\", \"-type\", \"f\"]\n")
+		b.write(".dockerignore", "*.log\n!kept.log\nsecret\nDockerfile\n.dockerignore\n")
+		for _, name := range []string{"a.txt", "b.log", "kept.log", "secret/key"} {
+			b.write(name, name)
+		}
+		want := b.image("sha256:one")
+		b.mustBuild(want)
+		got := strings.Fields(b.run(want.Name))
+		slices.Sort(got)
+		if want := []string{"/context/a.txt", "/context/kept.log"}; !slices.Equal(got, want) {
+			b.Errorf("in the image: %v, not %v", got, want)
+		}
+	})
+}
+
+func TestAnIgnoreFileCalledAfterTheDockerfileGoesBefore(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM "+base+"\nCOPY *.txt /context/\nCMD [\"ls\", \"/context\"]\n")
+		b.write(".dockerignore", "a.txt\n")
+		b.write("Dockerfile.dockerignore", "b.txt\n")
+		b.write("a.txt", "")
+		b.write("b.txt", "")
+		want := b.image("sha256:one")
+		b.mustBuild(want)
+		if got := b.run(want.Name); got != "a.txt\n" {
+			b.Errorf("in the image: %q", got)
+		}
+	})
+}
+
+func TestADockerfileMayLieInTheSpecOrOutsideTheContext(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		const text = "FROM " + base + "\nCOPY . /context\nCMD [\"find\", \"/context\", \"-type\", \"f\"]\n"
+		b.write("a.txt", "a")
+		inline := b.image("sha256:one")
+		inline.Build.Dockerfile, inline.Build.DockerfileInline = "", text
+		b.mustBuild(inline)
+		if got := b.run(inline.Name); got != "/context/a.txt\n" {
+			b.Errorf("inline: %q", got)
+		}
+		outside := b.image("sha256:two")
+		outside.Build.Dockerfile = filepath.Join(b.TempDir(), "Other")
+		if err := os.WriteFile(outside.Build.Dockerfile, []byte(text), 0o644); err != nil {
+			b.Fatal(err)
+		}
+		b.mustBuild(outside)
+		if got := b.run(outside.Name); got != "/context/a.txt\n" {
+			b.Errorf("outside: %q", got)
+		}
+	})
+}
+
+func TestABuildGetsItsArgsAndTarget(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM "+base+" AS one\nARG WORD=default\nRUN echo $WORD > /word\nCMD [\"cat\", \"/word\"]\nFROM one\nCMD [\"echo\", \"the last stage\"]\n")
+		want := b.image("sha256:one")
+		want.Build.Target, want.Build.Args = "one", map[string]spec.Value{"WORD": spec.Plain("given")}
+		b.mustBuild(want)
+		if got := b.run(want.Name); got != "given\n" {
+			b.Errorf("it says %q", got)
+		}
+	})
+}
+
+func TestABuildTellsItsSteps(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		for name, dockerfile := range map[string]string{
+			"classic":  "FROM " + base + "\nRUN echo one\nRUN echo two\n",
+			"buildkit": "FROM " + base + "\nRUN --mount=type=tmpfs,target=/x echo one\nRUN echo two\n",
+		} {
+			b.write("Dockerfile", dockerfile)
+			want := b.image("sha256:" + name)
+			want.Build.NoCache = true
+			var p told
+			if err := b.apply(b.Context(), plan.Create{Want: want}, &p); err != nil {
+				b.Fatalf("%s: %v\n%s", name, err, output(err))
+			}
+			if !slices.ContainsFunc(p.doing, func(d doing) bool { return strings.Contains(d.what, "RUN echo two") && d.done > 0 && d.total >= 3 }) {
+				b.Errorf("%s: %v", name, p.doing)
+			}
+		}
+	})
+}
+
+func TestAFailingBuildShowsItsOutputAndLeavesTheOldImage(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+		want := b.image("sha256:one")
+		before := b.mustBuild(want)
+		for name, dockerfile := range map[string]string{
+			"classic":  "FROM " + base + "\nRUN echo the reason; exit 3\n",
+			"buildkit": "FROM " + base + "\nRUN --mount=type=tmpfs,target=/x echo the reason; exit 3\n",
+		} {
+			b.write("Dockerfile", dockerfile)
+			err := b.apply(b.Context(), plan.Replace{Want: want}, silent{})
+			mustSay(t, err, "the build failed", "3")
+			if !strings.Contains(output(err), "the reason") {
+				b.Errorf("%s: its output is not shown: %q", name, output(err))
+			}
+			after, err := b.engine.ImageInspect(b.Context(), want.Name)
+			if err != nil || after.ID != before.ID {
+				b.Errorf("%s: the image is %s, was %s (%v)", name, after.ID, before.ID, err)
+			}
+		}
+	})
+}
+
+func TestAPrivateBaseImageIsPulledWithCredentials(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		r := newRegistry(t, engine, true)
+		for name, instruction := range map[string]string{
+			"classic":  "COPY Dockerfile /",
+			"buildkit": "COPY --chmod=600 Dockerfile /",
+		} {
+			b := newBuilds(t, engine)
+			b.write("Dockerfile", "FROM "+r.push(enginetest.Image(t, engine), name+":1")+"\n"+instruction+"\n")
+			want := b.image("sha256:one")
+			mustSay(t, b.apply(t.Context(), plan.Create{Want: want}, silent{}), "docker login")
+			b.credentials.dir = r.dockerConfig(registryPassword)
+			b.mustBuild(want)
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/docker/go-units"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// demands are what the engine would refuse.
+func (s survey) demands(want *spec.Service) (all []plan.Obstacle) {
+	refuse := func(format string, args ...any) {
+		all = append(all, plan.Obstacle{Rule: ruleEngine, Reason: fmt.Sprintf(format, args...)})
+	}
+	if err := s.supports(want); err != nil {
+		refuse("%v", err)
+	}
+	if cores := int64(s.info.NCPU); want.NanoCPUs > cores*1e9 {
+		refuse("cpus is %g, and the engine's machine has %d: ask for %d at most", float64(want.NanoCPUs)/1e9, cores, cores)
+	}
+	if d := want.Logging.Driver; d != "" && !slices.Contains(s.info.Plugins.Log, d) {
+		refuse("the engine has no log driver %q: use one of %s, or install the plugin", d, strings.Join(s.info.Plugins.Log, ", "))
+	}
+	return all
+}
+
+// binds refuses paths of this machine on an engine that runs on another one: it would
+// make empty directories of them there.
+func (s survey) binds(want *spec.Service) (all []plan.Obstacle) {
+	for _, m := range want.Mounts {
+		if m.Type == spec.MountBind && s.remote {
+			all = append(all, plan.Obstacle{Rule: ruleBind, Reason: fmt.Sprintf("%s is a path of this machine, and the engine runs on another: make it a config, or a volume", m.Source)})
+		}
+	}
+	return all
+}
+
+// minFree is how much room an engine has to have for an image at least: a base image and
+// a layer or two.
+const minFree = units.GiB
+
+// disk wants room for an image: as much as the one before it took.
+func (s survey) disk(ctx context.Context, have drift.Found) []plan.Obstacle {
+	if !s.here {
+		return nil
+	}
+	free, err := freeBytes(s.info.DockerRootDir)
+	if err != nil {
+		return nil
+	}
+	needed := int64(minFree)
+	if info, err := s.engine.ImageInspect(ctx, have.ID); have.ID != "" && err == nil {
+		needed = max(needed, info.Size)
+	}
+	if reason := tooFull(s.info.DockerRootDir, free, needed); reason != "" {
+		return []plan.Obstacle{{Rule: ruleDisk, Reason: reason}}
+	}
+	return nil
+}
+
+func tooFull(dir string, free, needed int64) string {
+	if free >= needed {
+		return ""
+	}
+	return fmt.Sprintf("%s is free on the disk of %s, where the engine keeps its images, and %s are needed: make room, for instance with docker image prune",
+		units.BytesSize(float64(free)), dir, units.BytesSize(float64(needed)))
+}
