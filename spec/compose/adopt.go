@@ -15,24 +15,29 @@ func (l *load) adopt(models []model) {
 	for _, kind := range []string{"networks", "volumes"} {
 		own := l.own(kind, models)
 		for _, m := range models {
-			for key, declared := range m.of(kind) {
-				maker, made := own[l.resolved(key, declared)]
-				if !made || maker.key == key && maker.tier == m.tier {
-					continue
+			for _, key := range slices.Sorted(maps.Keys(m.of(kind))) {
+				if maker, made := own[l.resolved(key, m.of(kind)[key])]; made {
+					l.adoptOne(m, kind, key, maker)
 				}
-				if !external(declared) && maker.key == key {
-					continue // join compares them
-				}
-				if !external(declared) && !same(declared, maker.declared) {
-					l.fault(l.where(m.tier, kind, key), "make them alike, or give it another name", "%s.%s is called %s as %s.%s is at %s, and differs",
-						kind, key, l.resolved(key, declared), kind, maker.key, l.where(maker.tier, kind, maker.key))
-					continue
-				}
-				delete(m.of(kind), key)
-				m.rename(kind, key, maker.key)
 			}
 		}
 	}
+}
+
+// adoptOne makes a model use what another one makes in the place of its own
+// declaration.
+func (l *load) adoptOne(m model, kind, key string, maker owner) {
+	declared := m.of(kind)[key]
+	if maker.key == key && (maker.tier == m.tier || !external(declared)) {
+		return // it is the maker's own, or join compares the two
+	}
+	if !external(declared) && !same(declared, maker.declared) {
+		l.fault(l.where(m.tier, kind, key), "make them alike, or give it another name", "%s.%s is called %s as %s.%s is at %s, and differs",
+			kind, key, l.resolved(key, declared), kind, maker.key, l.where(maker.tier, kind, maker.key))
+		return
+	}
+	delete(m.of(kind), key)
+	m.rename(kind, key, maker.key)
 }
 
 // owner says who makes a network or volume, and under which key.
@@ -55,14 +60,19 @@ func (l *load) own(kind string, models []model) map[string]owner {
 			}
 		}
 	}
-	declared := slices.ContainsFunc(models, func(m model) bool {
-		one, ok := m.of("networks")["default"]
-		return ok && !external(one)
-	})
-	if kind == "networks" && !declared && slices.ContainsFunc(models, model.usesImplicitDefault) {
+	if kind == "networks" && makesDefault(models) {
 		own[l.project+"_default"] = owner{common, "default", nil}
 	}
 	return own
+}
+
+// makesDefault tells whether the project has a default network that no file
+// declares.
+func makesDefault(models []model) bool {
+	return slices.ContainsFunc(models, model.usesImplicitDefault) && !slices.ContainsFunc(models, func(m model) bool {
+		declared, ok := m.of("networks")["default"]
+		return ok && !external(declared)
+	})
 }
 
 // resolved is the name on the engine.

@@ -64,7 +64,7 @@ tiers:
         label_file: web.labels
         configs: [conf]
         secrets: [key]
-        volumes: ["./mounted:/m:ro", "./file:/f", "./gone:/g"]
+        volumes: ["./mounted:/m:ro", "./file:/f", "./gone:/g", "./sub:/writable"]
 configs: {conf: {file: conf.txt}}
 secrets: {key: {file: key.txt}}
 `
@@ -164,6 +164,14 @@ secrets: {file: {file: pw}, env: {environment: FROM_ENV}}
 	got := mustLoad(t, options(dir, "PW", "from-variable", "FROM_ENV", "secret-content")).Secrets
 	if diff := cmp.Diff([]string{"secret-content", "from-variable", "from-file", "from-env"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestDefaultsOfSensitiveVariablesAreSecrets(t *testing.T) {
+	t.Parallel()
+	dir := write(t, "flumen.yaml", `services: {a: {image: b, command: ["--key=${API_KEY:-changeme}"]}}`)
+	if got := mustLoad(t, options(dir)).Secrets; !slices.Equal(got, []string{"changeme"}) {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -61,22 +61,23 @@ func (c *conversion) mount(at place, v types.ServiceVolumeConfig) (spec.Mount, b
 
 // bind looks at what is bound: whether it is there, and what it holds.
 func (c *conversion) bind(at place, m *spec.Mount) {
-	c.Files = append(c.Files, m.Source)
-	switch {
-	case exists(m.Source):
-	case m.CreateHostPath:
-		c.warn(at, "make it first if it is meant to be a file", "%s does not exist: Docker would make an empty directory of it", c.shown(m.Source))
-		return
-	default:
-		c.fault(at, "make it, or remove create_host_path: false", "%s does not exist", c.shown(m.Source))
+	if !exists(m.Source) {
+		c.Files = append(c.Files, m.Source)
+		if m.CreateHostPath {
+			c.warn(at, "make it first if it is meant to be a file", "%s does not exist: Docker would make an empty directory of it", c.shown(m.Source))
+		} else {
+			c.fault(at, "make it, or remove create_host_path: false", "%s does not exist", c.shown(m.Source))
+		}
 		return
 	}
 	d, err := c.digest(m.Source, m.ReadOnly)
-	if err != nil {
-		c.warn(at, "the service will not be replaced when it changes", "%s cannot be read: %v", c.shown(m.Source), err)
-	}
-	if d.tooMuch {
+	switch {
+	case err != nil:
+		c.warn(at, "the service will not be replaced when it changes", "%s cannot be read: %v", c.shown(m.Source), reason(err))
+	case d.tooMuch:
 		c.warn(at, "the service will not be replaced when it changes", "%s holds more than %d files or %s", c.shown(m.Source), maxFiles, units.BytesSize(maxBytes))
+	case d.sum != "":
+		c.Files = append(c.Files, m.Source) // what has no digest may change as it likes
 	}
 	m.Digest, m.Modified = d.sum, d.modified
 }

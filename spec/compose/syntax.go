@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -27,7 +26,6 @@ func (l *load) checkServices(s section) {
 		if own, ok := get(m.value, "x-flumen"); ok {
 			l.checkOwn(s, own.value, ownValues)
 		}
-		l.checkTags(s, m.value)
 	}
 	configs, _ := get(s.node, "configs")
 	for _, m := range members(configs.value) {
@@ -97,19 +95,6 @@ func (l *load) checkOwn(s section, n *yaml.Node, values map[string][]string) {
 		if known && err == nil && !slices.Contains(allowed, text) {
 			l.fault(s.doc.at(m.value), "", "x-flumen.%s must be %s", m.key.Value, strings.Join(allowed, " or "))
 			l.broken = true
-		}
-	}
-}
-
-// checkTags refuses Compose's merging tags in a flumen.yaml with tiers: they say
-// how a file overrides another one, and a tier is no such file.
-func (l *load) checkTags(s section, n *yaml.Node) {
-	if s.doc != l.main || len(s.path) == 0 {
-		return
-	}
-	for _, m := range members(n) {
-		if tag := follow(m.value).Tag; tag == "!reset" || tag == "!override" {
-			l.fault(s.doc.at(m.value), "put the service into a file and include it", "%s works in included files only", fmt.Sprint(tag))
 		}
 	}
 }

@@ -71,13 +71,12 @@ func references(text string) []reference {
 }
 
 func braced(name, rest string) reference {
-	operand := strings.TrimLeft(rest, ":-?+")
 	for _, operator := range []string{":-", ":?", ":+", "-", "?", "+"} {
 		if strings.HasPrefix(rest, operator) {
 			return reference{name, operator, rest[len(operator):]}
 		}
 	}
-	return reference{name: name, operand: operand}
+	return reference{name: name}
 }
 
 // closing is where the brace that the text begins with is closed.
@@ -109,6 +108,7 @@ func (l *load) use(text string, env environment) (unset []string) {
 		case "-", "?":
 			if !given {
 				unset = append(unset, l.use(r.operand, env)...)
+				l.named(r.name, r.operand)
 			}
 		case "+":
 			if given {
@@ -155,8 +155,9 @@ func (l *load) substitute(text string, env environment, at place) string {
 }
 
 // read goes through every node once: it puts variables into every text, and
-// finds keys that stand in a mapping twice.
+// finds keys that stand in a mapping twice and tags that do nothing.
 func (l *load) read(d *document, n *yaml.Node, env environment) {
+	l.checkTag(d, n)
 	switch n.Kind {
 	case yaml.ScalarNode:
 		l.substitute(n.Value, env, d.at(n))
@@ -169,6 +170,17 @@ func (l *load) read(d *document, n *yaml.Node, env environment) {
 		for _, item := range n.Content {
 			l.read(d, item, env)
 		}
+	}
+}
+
+// checkTag refuses Compose's tags for merging in a flumen.yaml with tiers: they
+// say how a file overrides another one, and a tier is no such file.
+func (l *load) checkTag(d *document, n *yaml.Node) {
+	if n.Tag != "!reset" && n.Tag != "!override" {
+		return
+	}
+	if _, tiered := get(l.main.roots[0], "tiers"); tiered && d == l.main {
+		l.fault(d.at(n), "put the service into a file and include it", "%s works in included files only", n.Tag)
 	}
 }
 
