@@ -20,137 +20,157 @@ import (
 // fileMode is what a config or secret has unless its service says otherwise.
 const fileMode = 0o444
 
-// files are the configs and secrets of a service, by target.
-func (c *conversion) files(one *spec.Service, s types.ServiceConfig) {
+// handout is a config or secret that a service gets.
+type handout struct {
+	kind   string // "configs" or "secrets"
+	ref    types.FileReferenceConfig
+	object types.FileObjectConfig
+	at     place // where the service asks for it
+}
+
+// handouts are those of a service.
+func (c *conversion) handouts(s types.ServiceConfig) []handout {
+	var all []handout
 	for _, ref := range s.Configs {
-		at := c.item(s.Name, "configs", ref.Source, ref.Target)
-		object := types.FileObjectConfig(c.project.Configs[ref.Source])
-		c.file(one, at, "configs", types.FileReferenceConfig(ref), object)
+		all = append(all, handout{"configs", types.FileReferenceConfig(ref), types.FileObjectConfig(c.project.Configs[ref.Source]),
+			c.item(s.Name, "configs", ref.Source, ref.Target)})
 	}
 	for _, ref := range s.Secrets {
-		at := c.item(s.Name, "secrets", ref.Source, ref.Target)
-		object := types.FileObjectConfig(c.project.Secrets[ref.Source])
-		c.file(one, at, "secrets", types.FileReferenceConfig(ref), object)
+		all = append(all, handout{"secrets", types.FileReferenceConfig(ref), types.FileObjectConfig(c.project.Secrets[ref.Source]),
+			c.item(s.Name, "secrets", ref.Source, ref.Target)})
+	}
+	return all
+}
+
+// target is where it goes in the container.
+func (h handout) target() string {
+	name := cmp.Or(h.ref.Target, h.ref.Source)
+	switch {
+	case path.IsAbs(name):
+		return path.Clean(name)
+	case h.kind == "secrets":
+		return path.Join("/run/secrets", name)
+	default:
+		return path.Join("/", name)
+	}
+}
+
+// interpolated: the file has variables (x-flumen.interpolate).
+func (h handout) interpolated() bool {
+	own, _ := h.object.Extensions["x-flumen"].(map[string]any)
+	return h.kind == "configs" && fmt.Sprint(own["interpolate"]) == "true"
+}
+
+// String is as in "configs.site".
+func (h handout) String() string { return h.kind + "." + h.ref.Source }
+
+// files hands configs and secrets to a service, by target.
+func (c *conversion) files(one *spec.Service, s types.ServiceConfig) {
+	for _, h := range c.handouts(s) {
+		if one.ReadOnly {
+			c.bindHandout(one, h)
+		} else {
+			c.copyHandout(one, h)
+		}
 	}
 	slices.SortFunc(one.Files, func(a, b spec.File) int { return cmp.Compare(a.Target, b.Target) })
 	slices.SortFunc(one.Mounts, func(a, b spec.Mount) int { return cmp.Compare(a.Target, b.Target) })
 }
 
-func (c *conversion) file(one *spec.Service, at place, kind string, ref types.FileReferenceConfig, object types.FileObjectConfig) {
-	content, modified, ok := c.content(kind, ref.Source, object)
+func (c *conversion) copyHandout(one *spec.Service, h handout) {
+	content, modified, ok := c.content(h)
 	if !ok {
 		return
 	}
-	target := fileTarget(kind, ref)
-	if one.ReadOnly {
-		c.bindFile(one, at, kind, target, ref, object)
-		return
-	}
 	f := spec.File{
-		Target:   target,
+		Target:   h.target(),
 		Content:  c.text(content),
 		Mode:     fileMode,
-		UID:      ref.UID,
-		GID:      ref.GID,
-		Source:   object.File,
+		UID:      h.ref.UID,
+		GID:      h.ref.GID,
+		Source:   h.object.File,
 		Modified: modified,
 	}
-	if kind == "secrets" {
+	if h.kind == "secrets" {
 		f.Content = f.Content.Hide()
 	}
-	if ref.Mode != nil {
-		f.Mode = uint32(*ref.Mode)
+	if h.ref.Mode != nil {
+		f.Mode = uint32(*h.ref.Mode)
 	}
-	c.checkOwner(at, ref)
+	for _, id := range []string{f.UID, f.GID} {
+		if _, err := strconv.ParseUint(id, 10, 32); id != "" && err != nil {
+			c.fault(h.at, "", "%q is not a number: uid and gid of %s have to be", id, h.ref.Source)
+		}
+	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%o %q %q\n%s", f.Mode, f.UID, f.GID, content))
 	f.Digest = "sha256:" + hex.EncodeToString(sum[:])
 	one.Files = append(one.Files, f)
 }
 
-// bindFile mounts the file itself: nothing can be copied into a container whose
-// root file system is read-only.
-func (c *conversion) bindFile(one *spec.Service, at place, kind, target string, ref types.FileReferenceConfig, object types.FileObjectConfig) {
-	if ref.UID != "" || ref.GID != "" || ref.Mode != nil {
-		c.fault(at, "set them on the file itself", "uid, gid and mode have no effect in a service with read_only: true, where %s is bound", ref.Source)
+// bindHandout mounts the file itself: nothing can be copied into a container
+// whose root file system is read-only.
+func (c *conversion) bindHandout(one *spec.Service, h handout) {
+	if h.ref.UID != "" || h.ref.GID != "" || h.ref.Mode != nil {
+		c.fault(h.at, "set them on the file itself", "uid, gid and mode have no effect in a service with read_only: true, where %s is bound", h.ref.Source)
 		return
 	}
-	if object.File == "" || c.interpolated(kind, object) {
-		c.fault(at, "give it a file:, or remove read_only: true", "%s cannot be copied into a service with read_only: true", ref.Source)
+	if h.object.File == "" || h.interpolated() {
+		c.fault(h.at, "give it a file:, or remove read_only: true", "%s cannot be copied into a service with read_only: true", h.ref.Source)
 		return
 	}
-	m := spec.Mount{Type: spec.MountBind, Target: target, Source: object.File, ReadOnly: true}
-	c.bind(at, &m)
-	if kind == "secrets" {
-		m.Digest = stretch(m.Digest, target)
+	m := spec.Mount{Type: spec.MountBind, Target: h.target(), Source: h.object.File, ReadOnly: true}
+	c.bind(h.at, &m)
+	if h.kind == "secrets" {
+		m.Digest = stretch(m.Digest, m.Target)
 	}
 	one.Mounts = append(one.Mounts, m)
 }
 
-func (c *conversion) checkOwner(at place, ref types.FileReferenceConfig) {
-	for _, id := range []string{ref.UID, ref.GID} {
-		if _, err := strconv.ParseUint(id, 10, 32); id != "" && err != nil {
-			c.fault(at, "", "%q is not a number: uid and gid of %s have to be", id, ref.Source)
-		}
-	}
-}
-
-func fileTarget(kind string, ref types.FileReferenceConfig) string {
-	target := cmp.Or(ref.Target, ref.Source)
-	if path.IsAbs(target) {
-		return path.Clean(target)
-	}
-	if kind == "secrets" {
-		return path.Join("/run/secrets", target)
-	}
-	return path.Join("/", target)
-}
-
-// content gives what a config or secret holds.
-func (c *conversion) content(kind, name string, object types.FileObjectConfig) (content string, modified time.Time, ok bool) {
+// content gives what a config or secret holds, and when its file changed.
+func (c *conversion) content(h handout) (content string, modified time.Time, ok bool) {
 	switch {
-	case object.File != "":
-		return c.fileContent(kind, name, object)
-	case object.Environment != "":
-		at := c.where(c.joined.from[kind][name], kind, name, "environment")
-		if _, set := c.project.Environment[object.Environment]; !set && object.Content == "" {
-			c.fault(at, "set it", "variable %s of %s.%s is not set", object.Environment, kind, name)
+	case h.object.File != "":
+		return c.fileContent(h)
+	case h.object.Environment != "":
+		text, set := c.project.Environment[h.object.Environment]
+		content = cmp.Or(h.object.Content, text) // an included file has variables of its own
+		if !set && content == "" {
+			c.fault(c.source(h, "environment"), "set it", "variable %s of %s is not set", h.object.Environment, h)
 			return "", time.Time{}, false
 		}
-		content = cmp.Or(object.Content, c.project.Environment[object.Environment])
-		c.variable(object.Environment, content)
+		c.variable(h.object.Environment, content)
 		return content, time.Time{}, true
 	default:
-		return object.Content, time.Time{}, true
+		return h.object.Content, time.Time{}, true
 	}
 }
 
-func (c *conversion) fileContent(kind, name string, object types.FileObjectConfig) (string, time.Time, bool) {
-	at := c.where(c.joined.from[kind][name], kind, name, "file")
-	c.Files = append(c.Files, object.File)
-	content, err := readRegular(object.File)
+// source is where a config or secret says what it holds.
+func (c *conversion) source(h handout, key string) place {
+	return c.where(c.joined.from[h.kind][h.ref.Source], h.kind, h.ref.Source, key)
+}
+
+func (c *conversion) fileContent(h handout) (string, time.Time, bool) {
+	at := c.source(h, "file")
+	c.Files = append(c.Files, h.object.File)
+	content, err := readRegular(h.object.File)
 	if err != nil {
-		c.fault(at, "make it", "%s.%s: %s cannot be read: %v", kind, name, c.shown(object.File), reason(err))
+		c.fault(at, "make it", "%s: %s cannot be read: %v", h, c.shown(h.object.File), reason(err))
 		return "", time.Time{}, false
 	}
-	info, err := os.Stat(object.File)
+	info, err := os.Stat(h.object.File)
 	if err != nil {
 		c.fault(at, "", "%v", err)
 		return "", time.Time{}, false
 	}
 	text := string(content)
-	if c.interpolated(kind, object) {
+	if h.interpolated() {
 		if text, err = c.fill(text); err != nil {
-			c.fault(at, "set it, write ${NAME:-default}, or $$ for a $ of its own", "%s: %v", c.shown(object.File), err)
+			c.fault(at, "set it, write ${NAME:-default}, or $$ for a $ of its own", "%s: %v", c.shown(h.object.File), err)
 			return "", time.Time{}, false
 		}
 	}
 	return text, info.ModTime(), true
-}
-
-// interpolated: the file has variables (x-flumen.interpolate).
-func (c *conversion) interpolated(kind string, object types.FileObjectConfig) bool {
-	own, _ := object.Extensions["x-flumen"].(map[string]any)
-	return kind == "configs" && fmt.Sprint(own["interpolate"]) == "true"
 }
 
 // fill puts variables into a file. One that is not set is an error here: nobody

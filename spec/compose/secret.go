@@ -77,12 +77,8 @@ func (c *conversion) learnSecrets() {
 		if s.Build != nil {
 			c.learn(s.Build.Args)
 		}
-		for _, ref := range s.Configs { // for the variables in them
-			c.content("configs", ref.Source, types.FileObjectConfig(c.project.Configs[ref.Source]))
-		}
-		for _, ref := range s.Secrets {
-			object := types.FileObjectConfig(c.project.Secrets[ref.Source])
-			if content, _, ok := c.content("secrets", ref.Source, object); ok {
+		for _, h := range c.handouts(s) {
+			if content, _, ok := c.content(h); ok && h.kind == "secrets" {
 				c.secret(strings.TrimSpace(content))
 			}
 		}

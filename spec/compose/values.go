@@ -91,10 +91,7 @@ func (c *conversion) checkMounts(s types.ServiceConfig) {
 		target, _, _ := strings.Cut(text, ":")
 		add(c.item(s.Name, "tmpfs", text), target)
 	}
-	for _, ref := range s.Configs {
-		add(c.item(s.Name, "configs", ref.Source, ref.Target), fileTarget("configs", types.FileReferenceConfig(ref)))
-	}
-	for _, ref := range s.Secrets {
-		add(c.item(s.Name, "secrets", ref.Source, ref.Target), fileTarget("secrets", types.FileReferenceConfig(ref)))
+	for _, h := range c.handouts(s) {
+		add(h.at, h.target())
 	}
 }
