@@ -58,6 +58,7 @@ var pure = []string{"spec", "drift", "reconciler/plan", "reconciler/report"}
 var mayImport = map[string][]string{
 	"spec/compose":          {"spec"},
 	"drift":                 {"spec"},
+	"drift/sketch":          {"spec", "drift"},
 	"reconciler/plan":       {"spec", "drift"},
 	"reconciler/report":     {"spec", "drift", "reconciler/plan"},
 	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report"},

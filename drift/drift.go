@@ -100,7 +100,7 @@ func compare(want spec.Resource, have Observed) (Difference, bool) {
 	if external(want) {
 		return d, false
 	}
-	if !found.Owned {
+	if _, image := want.(*spec.Image); !image && !found.Owned { // an image belongs to nobody
 		d.Verdict = Foreign
 		return d, true
 	}
@@ -109,7 +109,7 @@ func compare(want spec.Resource, have Observed) (Difference, bool) {
 		return d, true
 	}
 	if verdict, reason := readiness(want, found); verdict != "" {
-		d.Verdict, d.Reason = verdict, reason
+		d.Verdict, d.Reason = verdict, joined(reason, found.Note)
 		return d, true
 	}
 	for _, name := range slices.Sorted(maps.Keys(found.Blind)) {
@@ -181,9 +181,18 @@ func readiness(want spec.Resource, found Found) (Verdict, string) {
 		return Down, "was never started"
 	case Paused:
 		return Down, "is paused"
+	case Removing:
+		return Down, "is being removed"
 	default:
 		return Down, "does not run" + exit(found)
 	}
+}
+
+func joined(reason, note string) string {
+	if note == "" {
+		return reason
+	}
+	return reason + ": " + note
 }
 
 func exit(found Found) string {
