@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/template"
@@ -19,6 +20,9 @@ import (
 
 // fileMode is what a config or secret has unless its service says otherwise.
 const fileMode = 0o444
+
+// secretsDir is where Compose puts secrets that name no absolute path.
+const secretsDir = "/run/secrets/"
 
 // handout is a config or secret that a service gets.
 type handout struct {
@@ -37,7 +41,7 @@ func (c *conversion) handouts(s types.ServiceConfig) []handout {
 	}
 	for _, ref := range s.Secrets {
 		all = append(all, handout{"secrets", types.FileReferenceConfig(ref), types.FileObjectConfig(c.project.Secrets[ref.Source]),
-			c.item(s.Name, "secrets", ref.Source, ref.Target)})
+			c.item(s.Name, "secrets", ref.Source, strings.TrimPrefix(ref.Target, secretsDir))})
 	}
 	return all
 }
@@ -49,7 +53,7 @@ func (h handout) target() string {
 	case path.IsAbs(name):
 		return path.Clean(name)
 	case h.kind == "secrets":
-		return path.Join("/run/secrets", name)
+		return path.Join(secretsDir, name)
 	default:
 		return path.Join("/", name)
 	}
