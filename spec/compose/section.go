@@ -123,8 +123,15 @@ func (l *load) includeEnvironment(s section, dir string, nodes []*yaml.Node) env
 	}
 	var files []string
 	for _, n := range nodes {
-		file := abs(s.dir, l.substitute(n.Value, s.env, s.doc.at(n)))
-		if file != os.DevNull && l.envFile(file, s.doc.at(n)) {
+		name := l.substitute(n.Value, s.env, s.doc.at(n))
+		if s.doc != l.main && !filepath.IsAbs(name) {
+			// compose-go looks for it from the current directory, wherever that is.
+			l.fault(s.doc.at(n), "call it .env beside the file, or include the file from "+l.main.shown,
+				"an included file cannot include another one with an env_file: this version of flumen-agent cannot do this yet")
+			l.broken = true
+			continue
+		}
+		if file := abs(s.dir, name); file != os.DevNull && l.envFile(file, s.doc.at(n)) {
 			files = append(files, file)
 		}
 	}
