@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -16,7 +17,8 @@ import (
 type knowledge struct {
 	engine     facts
 	services   map[string]string    // by the ID and the name of the container that runs it
-	containers map[string]string    // the reverse: the ID of a service's first container
+	started    map[string]time.Time // the project's containers, by ID
+	networks   map[string]bool      // by ID; nil if they could not be listed
 	images     map[string]imageInfo // by ID
 	references map[string]string    // image IDs by the reference that names them now
 }
@@ -37,6 +39,7 @@ func describe(c container.InspectResponse, want *spec.Service, k knowledge, dige
 	found := read(c, k.services)
 	f := found.Fields()
 	setAliases(f, found, want)
+	setBroken(f, c, k)
 	if want == nil {
 		return f, nil
 	}
@@ -79,6 +82,39 @@ func setAliases(f spec.Fields, found, want *spec.Service) {
 		}
 		f[field] = jsonList(aliases)
 	}
+}
+
+// setBroken shows that a container hangs on what is gone: a stopped one does not start
+// when its network was made anew under the same name, and one that runs in the namespace
+// of a container that was restarted since is cut off from it.
+func setBroken(f spec.Fields, c container.InspectResponse, k knowledge) {
+	for _, name := range staleNetworks(c, k.networks) {
+		f["network."+name] = spec.Plain("a network that is gone")
+	}
+	for field, mode := range map[string]string{
+		"network_mode": string(c.HostConfig.NetworkMode), "pid": string(c.HostConfig.PidMode), "ipc": string(c.HostConfig.IpcMode),
+	} {
+		id, shared := strings.CutPrefix(mode, "container:")
+		if shared && c.State.Running && k.started[id].After(startedAt(c)) {
+			f[field] = spec.Plain(f[field].String() + " as it was before it restarted")
+		}
+	}
+}
+
+// staleNetworks gives the names of the networks that a container was on and that are not
+// there any more. A container that never started has none: it looks for them by name.
+func staleNetworks(c container.InspectResponse, there map[string]bool) []string {
+	var stale []string
+	if c.NetworkSettings == nil || there == nil {
+		return nil
+	}
+	for name, e := range c.NetworkSettings.Networks {
+		if e != nil && e.NetworkID != "" && !there[e.NetworkID] {
+			stale = append(stale, name)
+		}
+	}
+	slices.Sort(stale)
+	return stale
 }
 
 func hasAlias(s *spec.Service, network, alias string) bool {

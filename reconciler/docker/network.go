@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 
@@ -15,19 +16,22 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// observeNetworks finds the networks that the spec names and those of ours.
-func (t *Target) observeNetworks(ctx context.Context, want spec.Desired) drift.Observed {
+// observeNetworks finds the networks that the spec names and those of ours, and gives the
+// IDs of all there are.
+func (t *Target) observeNetworks(ctx context.Context, want spec.Desired) (drift.Observed, map[string]bool) {
 	seen := drift.Observed{Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
 	all, err := t.engine.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		seen.Blind[spec.Ref{Kind: spec.KindNetwork}] = "list networks: " + err.Error()
-		return seen
+		return seen, nil
 	}
+	there := map[string]bool{}
 	wanted := map[string]*spec.Network{}
 	for _, n := range spec.Resources[*spec.Network](want) {
 		wanted[n.Name] = n
 	}
 	for _, n := range all {
+		there[n.ID] = true
 		w := wanted[n.Name]
 		f, ok := findNamed(want.Project, spec.KindNetwork, w, n.Name, n.Labels, composeNetwork)
 		// The engine allows two networks of one name: ours counts.
@@ -37,7 +41,7 @@ func (t *Target) observeNetworks(ctx context.Context, want spec.Desired) drift.O
 		f.ID, f.Fields = n.ID, readNetwork(n, w)
 		seen.Found[f.Ref] = f
 	}
-	return seen
+	return seen, there
 }
 
 // named is a resource that the engine knows by a name of its own: a network or a volume.
@@ -170,48 +174,61 @@ func (t *Target) drawNetwork(n *spec.Network) network.CreateOptions {
 	return o
 }
 
-// replaceNetwork makes a network anew. What hangs on it is replaced by the same plan;
-// here it is only taken off, and put back if the new network cannot be made.
+// replaceNetwork makes a network anew. The containers on it are taken off and put on the
+// new one, so that they go on working until the plan replaces them, and still do if that
+// fails. If the new network cannot be made, the old one comes back.
 func (t *Target) replaceNetwork(ctx context.Context, n *spec.Network, id string) error {
 	old, err := t.engine.NetworkInspect(ctx, id, network.InspectOptions{})
 	if err != nil {
 		return stale(err)
 	}
-	if err := t.onlyOurs(ctx, old); err != nil {
+	guests, err := t.guests(ctx, old)
+	if err != nil {
 		return err
 	}
 	// From here on it is done or undone as a whole.
 	ctx = context.WithoutCancel(ctx)
-	for _, c := range slices.Sorted(maps.Keys(old.Containers)) {
-		if err := t.engine.NetworkDisconnect(ctx, id, c, true); err != nil && !cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("disconnect %s: %w", old.Containers[c].Name, err)
+	for _, g := range guests {
+		defer t.acts.hold(g.id)()
+		if err := t.engine.NetworkDisconnect(ctx, id, g.id, true); err != nil && !cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("disconnect %s: %w", g.name, err)
 		}
 	}
 	if err := t.removeNetwork(ctx, id); err != nil {
 		return err
 	}
 	if err := t.createNetwork(ctx, n); err != nil {
-		return t.restoreNetwork(ctx, old, err)
+		return t.restoreNetwork(ctx, old, guests, err)
 	}
-	return nil
+	return t.connectGuests(ctx, n.Name, guests)
 }
 
-// onlyOurs refuses to take a network from under containers that are not the project's.
-func (t *Target) onlyOurs(ctx context.Context, n network.Inspect) error {
+// guest is a running container on a network.
+type guest struct {
+	id, name string
+	settings *network.EndpointSettings
+}
+
+// guests gives the containers on a network, by name. It refuses to take the network from
+// under one that is not the project's.
+func (t *Target) guests(ctx context.Context, n network.Inspect) ([]guest, error) {
 	project := t.recall().want.Project
-	for id, c := range n.Containers {
-		answer, err := t.engine.ContainerInspect(ctx, id)
+	var all []guest
+	for _, id := range slices.Sorted(maps.Keys(n.Containers)) {
+		c, err := t.engine.ContainerInspect(ctx, id)
 		if cerrdefs.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("inspect %s: %w", c.Name, err)
+			return nil, fmt.Errorf("inspect %s: %w", n.Containers[id].Name, err)
 		}
-		if !belongs(answer.Config.Labels, project) {
-			return fmt.Errorf("container %s, which is not the project's, is connected to %s: disconnect it with: docker network disconnect %s %s", c.Name, n.Name, n.Name, c.Name)
+		name := nameOfContainer(c)
+		if !belongs(c.Config.Labels, project) {
+			return nil, fmt.Errorf("container %s, which is not the project's, is connected to it: disconnect it with: docker network disconnect %s %s", name, n.Name, name)
 		}
+		all = append(all, guest{id, name, again(c.NetworkSettings.Networks[n.Name], id)})
 	}
-	return nil
+	return all, nil
 }
 
 // belongs tells whether labels are those of the project's containers.
@@ -219,37 +236,68 @@ func belongs(labels map[string]string, project string) bool {
 	return labels[labelProject] == project || labels[composeProject] == project
 }
 
+// again gives what was asked for of an endpoint, without what the engine made of it.
+func again(e *network.EndpointSettings, id string) *network.EndpointSettings {
+	if e == nil {
+		return &network.EndpointSettings{}
+	}
+	aliases := slices.DeleteFunc(slices.Clone(e.Aliases), func(alias string) bool { return alias == short(id) })
+	return &network.EndpointSettings{Aliases: aliases, IPAMConfig: e.IPAMConfig, Links: e.Links, DriverOpts: e.DriverOpts}
+}
+
+// connectGuests puts containers on a network. A fixed address that the network does not
+// have any more is given up: the container is about to be replaced.
+func (t *Target) connectGuests(ctx context.Context, name string, guests []guest) error {
+	for _, g := range guests {
+		err := t.engine.NetworkConnect(ctx, name, g.id, g.settings)
+		if err != nil && g.settings.IPAMConfig != nil {
+			anywhere := *g.settings
+			anywhere.IPAMConfig = nil
+			err = t.engine.NetworkConnect(ctx, name, g.id, &anywhere)
+		}
+		if err != nil && !cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("connect %s to %s: %w", g.name, name, err)
+		}
+	}
+	return nil
+}
+
 // restoreNetwork makes a removed network again and connects what was on it.
-func (t *Target) restoreNetwork(ctx context.Context, old network.Inspect, cause error) error {
+func (t *Target) restoreNetwork(ctx context.Context, old network.Inspect, guests []guest, cause error) error {
 	options := network.CreateOptions{
 		Driver: old.Driver, Options: old.Options, Internal: old.Internal, Attachable: old.Attachable,
 		EnableIPv6: &old.EnableIPv6, IPAM: &old.IPAM, Labels: old.Labels,
 	}
-	made, err := t.engine.NetworkCreate(ctx, old.Name, options)
-	if err != nil {
+	if _, err := t.engine.NetworkCreate(ctx, old.Name, options); err != nil {
 		return fmt.Errorf("%w; making the old network again: %w", cause, err)
 	}
-	for _, id := range slices.Sorted(maps.Keys(old.Containers)) {
-		if err := t.reconnect(ctx, made.ID, id); err != nil {
-			return fmt.Errorf("%w; connecting %s again: %w", cause, old.Containers[id].Name, err)
-		}
+	if err := t.connectGuests(ctx, old.Name, guests); err != nil {
+		return fmt.Errorf("%w; with the old network again: %w", cause, err)
 	}
 	return fmt.Errorf("%w; the old network was made again", cause)
 }
 
-// reconnect connects a container to a network by the aliases of its service.
-func (t *Target) reconnect(ctx context.Context, networkID, id string) error {
-	c, err := t.engine.ContainerInspect(ctx, id)
+// reattach puts a container that does not run back on those of its networks that were
+// made anew: it would not start otherwise.
+func (t *Target) reattach(ctx context.Context, c container.InspectResponse) error {
+	all, err := t.engine.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
-		return err
+		return fmt.Errorf("list networks: %w", err)
 	}
-	e := &network.EndpointSettings{Aliases: []string{c.Config.Labels[composeService]}}
-	if s, ok := t.recall().want.Find(refOf(c.Config.Labels)).(*spec.Service); ok {
-		for _, a := range s.Networks {
-			e = drawEndpoint(s.Name, a)
+	there := map[string]bool{}
+	for _, n := range all {
+		there[n.ID] = true
+	}
+	for _, name := range staleNetworks(c, there) {
+		if err := t.engine.NetworkDisconnect(ctx, name, c.ID, true); err != nil && !cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("disconnect from %s: %w", name, err)
+		}
+		g := guest{c.ID, nameOfContainer(c), again(c.NetworkSettings.Networks[name], c.ID)}
+		if err := t.connectGuests(ctx, name, []guest{g}); err != nil {
+			return err
 		}
 	}
-	return t.engine.NetworkConnect(ctx, networkID, id, e)
+	return nil
 }
 
 // removeNetwork takes stopped containers along: they hold no endpoint.

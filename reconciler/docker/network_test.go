@@ -61,6 +61,35 @@ func TestReplacedNetworkTakesItsServicesAlong(t *testing.T) {
 	})
 }
 
+func TestReplacedNetworkAndAFailedServiceGoBackToTheOldContainer(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one")))
+		renewed := &spec.Network{Key: "default", Name: w.project + "_default", Labels: map[string]string{"a": "b"}}
+		want := w.desired(w.service("one", broken))
+		want.Tiers[0].Resources[0] = renewed
+		if err := w.converge(want); err == nil {
+			w.Fatal("what exits is ready")
+		}
+		before := w.desired(w.service("one"))
+		before.Tiers[0].Resources[0] = renewed
+		w.mustOnlySettle(before)
+	})
+}
+
+func TestStoppedContainerOnANetworkThatWasMadeAnewStarts(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"))
+		w.mustConverge(want)
+		if err := w.engine.ContainerStop(w.Context(), w.project+"-one-1", container.StopOptions{}); err != nil {
+			w.Fatal(err)
+		}
+		if err := w.engine.NetworkRemove(w.Context(), w.project+"_default"); err != nil {
+			w.Fatal(err)
+		}
+		w.mustConverge(want)
+	})
+}
+
 func TestNetworkIsPutBackWhenTheNewOneCannotBeMade(t *testing.T) {
 	eachWorld(t, func(w world) {
 		blocker := enginetest.Project(w, w.engine)

@@ -18,27 +18,26 @@ import (
 // as ready: long enough for a wrong flag or a missing file to end it.
 const settleTime = 2 * time.Second
 
-// observeServices lists the project's containers, then inspects each.
-func (t *Target) observeServices(ctx context.Context, want spec.Desired, engine facts) (drift.Observed, knowledge) {
+// observeContainers lists the project's containers and inspects each, and learns what it
+// takes to describe them. Of those that are not the project's it gives what is found.
+func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *knowledge) (drift.Observed, map[spec.Ref]*container.InspectResponse) {
 	seen := drift.Observed{Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
 	all, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(want.Project)})
 	if err != nil {
 		seen.Blind[spec.Ref{Kind: spec.KindService}] = "list containers: " + err.Error()
-		return seen, knowledge{engine: engine}
+		return seen, nil
 	}
-	sightings := identify(want, all)
-	inspected := t.inspectContainers(ctx, sightings, seen.Blind)
-	k := t.learnImages(ctx, want, inspected)
-	k.engine = engine
-	k.services, k.containers = runners(all)
-	for ref, c := range inspected {
-		s, _ := want.Find(ref).(*spec.Service)
-		seen.Found[ref] = t.found(ref, *c, s, k)
+	inspected := t.inspectContainers(ctx, identify(want, all), seen.Blind)
+	t.learnImages(ctx, want, inspected, k)
+	k.services = runners(all)
+	k.started = map[string]time.Time{}
+	for _, c := range inspected {
+		k.started[c.ID] = startedAt(*c)
 	}
-	if err := t.findForeign(ctx, want, seen); err != nil {
+	if err := t.findForeign(ctx, want, inspected, seen); err != nil {
 		seen.Blind[spec.Ref{Kind: spec.KindService}] = "list containers: " + err.Error()
 	}
-	return seen, k
+	return seen, inspected
 }
 
 // ofProject finds what the agent or Compose made for a project: both say so by Compose's
@@ -79,8 +78,8 @@ func each(n int, do func(int)) {
 
 // learnImages inspects each image once: those that the spec names, and those that
 // containers have and no name leads to any more. What cannot be inspected is not known.
-func (t *Target) learnImages(ctx context.Context, want spec.Desired, containers map[spec.Ref]*container.InspectResponse) knowledge {
-	k := knowledge{images: map[string]imageInfo{}, references: map[string]string{}}
+func (t *Target) learnImages(ctx context.Context, want spec.Desired, containers map[spec.Ref]*container.InspectResponse, k *knowledge) {
+	k.images, k.references = map[string]imageInfo{}, map[string]string{}
 	wanted := map[string]bool{}
 	for _, s := range spec.Resources[*spec.Service](want) {
 		wanted[s.Image] = true
@@ -97,7 +96,6 @@ func (t *Target) learnImages(ctx context.Context, want spec.Desired, containers 
 	for id, info := range t.inspectImages(ctx, others) {
 		k.images[id] = info
 	}
-	return k
 }
 
 func (t *Target) inspectImages(ctx context.Context, names map[string]bool) map[string]imageInfo {
@@ -121,27 +119,22 @@ func (t *Target) inspectImages(ctx context.Context, names map[string]bool) map[s
 	return known
 }
 
-// runners tells which service each container runs, by its ID and by its name, and which
-// container is the first of each service.
-func runners(all []container.Summary) (services, containers map[string]string) {
-	services, containers = map[string]string{}, map[string]string{}
+// runners tells which service each container runs, by its ID and by its name.
+func runners(all []container.Summary) map[string]string {
+	services := map[string]string{}
 	for _, c := range all {
 		service := c.Labels[composeService]
 		services[c.ID], services[nameOf(c)] = service, service
-		if refOf(c.Labels) == spec.InstanceRef(service, 1) {
-			containers[service] = c.ID
-		}
 	}
-	return services, containers
+	return services
 }
 
 // findForeign looks for containers that are not the project's under the names of those
 // that were not found. Where nothing is missing it costs nothing.
-func (t *Target) findForeign(ctx context.Context, want spec.Desired, seen drift.Observed) error {
+func (t *Target) findForeign(ctx context.Context, want spec.Desired, ours map[spec.Ref]*container.InspectResponse, seen drift.Observed) error {
 	missing := map[string]spec.Ref{}
 	for ref, name := range containerNames(want) {
-		_, found := seen.Found[ref]
-		if _, blind := seen.Blind[ref]; !found && !blind {
+		if _, blind := seen.Blind[ref]; ours[ref] == nil && !blind {
 			missing[name] = ref
 		}
 	}
@@ -152,12 +145,12 @@ func (t *Target) findForeign(ctx context.Context, want spec.Desired, seen drift.
 	if err != nil {
 		return err
 	}
-	ours := map[string]bool{}
-	for _, f := range seen.Found {
-		ours[f.ID] = true
+	known := map[string]bool{}
+	for _, c := range ours {
+		known[c.ID] = true
 	}
 	for _, c := range all {
-		if ref, ok := missing[nameOf(c)]; ok && !ours[c.ID] {
+		if ref, ok := missing[nameOf(c)]; ok && !known[c.ID] {
 			seen.Found[ref] = drift.Found{Ref: ref, ID: c.ID, State: stateOf(c.State), Note: fmt.Sprintf("container %s (%s) has the name", nameOf(c), short(c.ID))}
 		}
 	}

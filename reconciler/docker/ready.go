@@ -50,7 +50,7 @@ func (t *Target) wait(ctx context.Context, s *spec.Service, id string, p plan.Pr
 		if err != nil {
 			return ended(ctx, s, begin, stale(err))
 		}
-		reached, again, failure := assess(c, s, time.Now().Add(engine.ahead))
+		reached, again, failure := assess(c, s, begin.Add(engine.ahead), time.Now().Add(engine.ahead))
 		if failure != "" {
 			return &plan.Failure{Ref: s.Ref(), Reason: failure}
 		}
@@ -114,8 +114,9 @@ func waitingFor(s *spec.Service) string {
 }
 
 // assess tells which phase a container has come to, or why it never will, or else when
-// to look again if nothing happens (zero: only when something does).
-func assess(c container.InspectResponse, s *spec.Service, now time.Time) (reached spec.Phase, again time.Duration, failure string) {
+// to look again if nothing happens (zero: only when something does). begin and now are
+// times of the engine.
+func assess(c container.InspectResponse, s *spec.Service, begin, now time.Time) (reached spec.Phase, again time.Duration, failure string) {
 	switch c.State.Status {
 	case container.StateRestarting:
 		return 0, 0, looping(c)
@@ -128,17 +129,17 @@ func assess(c container.InspectResponse, s *spec.Service, now time.Time) (reache
 		if s.Job {
 			return 0, 0, ""
 		}
-		return assessRunning(c, now)
+		return assessRunning(c, begin, now)
 	}
 	return 0, 0, ""
 }
 
-func assessRunning(c container.InspectResponse, now time.Time) (spec.Phase, time.Duration, string) {
+func assessRunning(c container.InspectResponse, begin, now time.Time) (spec.Phase, time.Duration, string) {
 	if h := c.State.Health; h != nil && h.Status != container.NoHealthcheck {
-		switch h.Status {
-		case container.Healthy:
+		switch {
+		case h.Status == container.Healthy:
 			return spec.Ready, 0, ""
-		case container.Unhealthy:
+		case h.Status == container.Unhealthy && checkedSince(h, begin):
 			return 0, 0, "its health check fails" + lastCheck(h)
 		}
 		return 0, 0, ""
@@ -147,6 +148,12 @@ func assessRunning(c container.InspectResponse, now time.Time) (spec.Phase, time
 		return 0, rest, ""
 	}
 	return spec.Ready, 0, ""
+}
+
+// checkedSince tells whether a health check has run: what it said before, of a container
+// that was paused for one, is not to be held against it.
+func checkedSince(h *container.Health, begin time.Time) bool {
+	return len(h.Log) > 0 && h.Log[len(h.Log)-1].End.After(begin)
 }
 
 // looping tells that a container is restarted over and over; one that is restarted once

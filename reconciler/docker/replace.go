@@ -283,6 +283,9 @@ func (t *Target) undo(ctx context.Context, id string, old *handover) error {
 	if !old.ran {
 		return nil
 	}
+	if err := t.reattach(ctx, c); err != nil {
+		return err
+	}
 	err = t.engine.ContainerStart(ctx, old.id, container.StartOptions{})
 	t.acts.acted(old.id)
 	return err

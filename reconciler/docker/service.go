@@ -201,6 +201,7 @@ func (t *Target) accept(ctx context.Context, s *spec.Service, name string) (stri
 	if c.Config.Labels[labelProject] != last.want.Project {
 		return "", fmt.Errorf("container %s (%s), which is not the project's, has the name: rename or remove it", name, short(c.ID))
 	}
+	last.knowledge.networks = nil // they may have been made since
 	f, _ := describe(c, s, last.knowledge, t.digests)
 	if refOf(c.Config.Labels) != s.Ref() || !maps.EqualFunc(f, s.Fields(), spec.Value.Equal) {
 		return "", fmt.Errorf("container %s (%s) appeared, and is not as it should be: %w", name, short(c.ID), plan.ErrStale)

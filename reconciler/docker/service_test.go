@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -199,6 +198,26 @@ func TestSharedNamespacesReadBackAsTheService(t *testing.T) {
 	})
 }
 
+func TestContainerInTheNamespaceOfARestartedOneIsMadeAnew(t *testing.T) {
+	eachWorld(t, func(w world) {
+		main := w.service("main")
+		side := w.service("side", func(s *spec.Service) {
+			s.Networks, s.NetworkMode = nil, "service:main"
+			s.Depends = []spec.Dep{{Ref: main.Ref(), Until: spec.Started, Shares: true}}
+		})
+		want := w.desired(main, side)
+		w.mustConverge(want)
+		if err := w.engine.ContainerRestart(w.Context(), main.Container, container.StopOptions{}); err != nil {
+			w.Fatal(err)
+		}
+		d, _ := w.drift(want).Of(side.Ref())
+		if diff := cmp.Diff([]string{"network_mode"}, fieldNames(d.Fields)); diff != "" {
+			w.Error(diff)
+		}
+		w.mustConverge(want)
+	})
+}
+
 func TestStaleContainerIsNotActedOn(t *testing.T) {
 	eachWorld(t, func(w world) {
 		one := w.service("one")
@@ -281,13 +300,4 @@ func TestLogsGiveTheLastLines(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestUnreachableEngineIsAnError(t *testing.T) {
-	w := world{T: t, target: New(unreachable(t)), project: "p"}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := w.target.Observe(ctx, w.desired()); err == nil {
-		t.Error("an engine that is not there was observed")
-	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
@@ -57,19 +57,22 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	}
 	at := time.Now()
 	parts := make([]drift.Observed, 4)
-	var learned knowledge
-	g := errgroup.Group{}
-	g.Go(func() error { parts[0].Found, parts[0].Blind = t.images.observe(ctx, want); return nil })
-	g.Go(func() error { parts[1] = t.observeNetworks(ctx, want); return nil })
-	g.Go(func() error { parts[2] = t.observeVolumes(ctx, want); return nil })
-	g.Go(func() error { parts[3], learned = t.observeServices(ctx, want, engine); return nil })
-	if err := g.Wait(); err != nil {
-		return drift.Observed{}, err
-	}
+	k := knowledge{engine: engine}
+	var containers map[spec.Ref]*container.InspectResponse
+	var g sync.WaitGroup
+	g.Go(func() { parts[0].Found, parts[0].Blind = t.images.observe(ctx, want) })
+	g.Go(func() { parts[1], k.networks = t.observeNetworks(ctx, want) })
+	g.Go(func() { parts[2] = t.observeVolumes(ctx, want) })
+	g.Go(func() { parts[3], containers = t.observeContainers(ctx, want, &k) })
+	g.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return drift.Observed{}, fmt.Errorf("observe: %w", err)
 	}
-	t.remember(look{want, learned})
+	for ref, c := range containers {
+		s, _ := want.Find(ref).(*spec.Service)
+		parts[3].Found[ref] = t.found(ref, *c, s, k)
+	}
+	t.remember(look{want, k})
 	seen := drift.Merge(parts...)
 	seen.At = at
 	return seen, nil

@@ -177,11 +177,3 @@ func (p *progress) Reached(phase spec.Phase) {
 }
 
 func (p *progress) Doing(string, int64, int64) {}
-
-func unreachable(t *testing.T) *client.Client {
-	engine, err := client.NewClientWithOpts(client.WithHost("unix://"+t.TempDir()+"/none.sock"), client.WithAPIVersionNegotiation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return engine
-}
