@@ -1,14 +1,17 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -38,8 +41,22 @@ func eachBuilds(t *testing.T, test func(b builds)) {
 	})
 }
 
+// newBuilds leaves no image behind, also none that lost its name.
 func newBuilds(t *testing.T, engine *client.Client) builds {
-	return builds{t, anonymous(t, engine), enginetest.Project(t, engine), t.TempDir()}
+	b := builds{t, anonymous(t, engine), "", t.TempDir()}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		all, err := engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuildProject+"="+b.project))})
+		if err != nil {
+			t.Error(err)
+		}
+		for _, one := range all {
+			_, _ = engine.ImageRemove(ctx, one.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+		}
+	})
+	b.project = enginetest.Project(t, engine) // whose containers go first
+	return b
 }
 
 func (b builds) write(name, content string) {

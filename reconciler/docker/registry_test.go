@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,11 +51,7 @@ func newRegistry(t *testing.T, engine *client.Client, login bool) testRegistry {
 	t.Helper()
 	project := enginetest.Project(t, engine)
 	name := "flumen-test/registry:1"
-	built := newImages(engine)
-	built.credentials.dir = func() string { return "" }
-	if err := built.build(t.Context(), &spec.Image{Name: name, Build: &spec.Build{Context: t.TempDir(), DockerfileInline: registryDockerfile}}, silent{}); err != nil {
-		t.Fatalf("%v\n%s", err, output(err))
-	}
+	buildRegistry(t, engine, name)
 	made, err := engine.ContainerCreate(t.Context(), &container.Config{
 		Image:        name,
 		Cmd:          []string{"docker-registry", "serve", "/etc/registry.yml"},
@@ -77,6 +74,20 @@ func newRegistry(t *testing.T, engine *client.Client, login bool) testRegistry {
 		t.Fatal(err)
 	}
 	return testRegistry{t, engine, "127.0.0.1:" + c.NetworkSettings.Ports["5000/tcp"][0].HostPort, login}
+}
+
+// oneRegistry keeps tests that run side by side from building the image at once, before
+// it is in the build cache.
+var oneRegistry sync.Mutex
+
+func buildRegistry(t *testing.T, engine *client.Client, name string) {
+	t.Helper()
+	oneRegistry.Lock()
+	defer oneRegistry.Unlock()
+	want := &spec.Image{Name: name, Build: &spec.Build{Context: t.TempDir(), DockerfileInline: registryDockerfile}}
+	if err := anonymous(t, engine).build(t.Context(), want, silent{}); err != nil {
+		t.Fatalf("%v\n%s", err, output(err))
+	}
 }
 
 // registryConfig is the registry's configuration file.

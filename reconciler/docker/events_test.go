@@ -1,0 +1,137 @@
+package docker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+const patience = 20 * time.Second
+
+// listen collects the project's events until the test ends, once the stream is known to
+// be there.
+func (w world) listen() <-chan Event {
+	w.Helper()
+	events, errs := w.target.Events(w.Context(), w.project)
+	// The engine tells nothing of the subscription, but what happens after it.
+	canary := w.service("canary", func(s *spec.Service) { s.Networks, s.NetworkMode = nil, "none" })
+	w.byCompose(canary, nil)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		select {
+		case e := <-events:
+			if e.Ref == canary.Ref() && e.Action == "destroy" {
+				return events
+			}
+		case err := <-errs:
+			w.Fatal(err)
+		case <-tick.C:
+			_ = w.engine.ContainerRemove(w.Context(), canary.Container, container.RemoveOptions{Force: true})
+			w.byCompose(canary, nil)
+		case <-deadline:
+			w.Fatal("no event came")
+		}
+	}
+}
+
+// next gives the first event about ref.
+func (w world) next(events <-chan Event, ref spec.Ref) Event {
+	w.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case e := <-events:
+			if e.Ref == ref {
+				return e
+			}
+		case <-deadline:
+			w.Fatalf("no event about %s", ref)
+		}
+	}
+}
+
+func TestEventsTellWhatOthersDoAndNotWhatTheAgentDoes(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one := w.service("one", func(s *spec.Service) { s.Restart = "no" })
+		want := w.desired(one)
+		w.observe(want)
+		events := w.listen()
+		w.mustConverge(want)
+		w.mustConverge(w.desired(w.service("one", func(s *spec.Service) { s.Restart = "no" }, revision("2"))))
+		w.mustConverge(want)
+		if err := w.engine.ContainerKill(w.Context(), one.Container, "KILL"); err != nil {
+			w.Fatal(err)
+		}
+		// The first that is heard of it is its end: nothing of three converges came before.
+		if e := w.next(events, one.Ref()); e.Action != "die" {
+			w.Errorf("heard of %q first", e.Action)
+		}
+	})
+}
+
+func TestEventsTellOfNetworks(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"))
+		w.mustConverge(want)
+		events := w.listen()
+		if err := w.engine.NetworkDisconnect(w.Context(), w.project+"_default", w.project+"-one-1", true); err != nil {
+			w.Fatal(err)
+		}
+		w.next(events, spec.Ref{Kind: spec.KindNetwork, Name: "default"})
+		have := w.observe(want)
+		if d, _ := drift.Compare(want, have).Of(spec.InstanceRef("one", 1)); d.Verdict != drift.Changed {
+			w.Errorf("verdict %q", d.Verdict)
+		}
+		w.mustConverge(want)
+	})
+}
+
+func TestEventsEndWithTheContext(t *testing.T) {
+	eachWorld(t, func(w world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		events, errs := w.target.Events(ctx, w.project)
+		cancel()
+		for range events {
+			w.Error("an event of an empty project")
+		}
+		if err := <-errs; err != nil {
+			w.Error(err)
+		}
+	})
+}
+
+func TestProgressOfAFailedApplyIsNoEventEither(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one := w.service("one", broken, func(s *spec.Service) { s.Restart = "no" })
+		want := w.desired(one)
+		w.observe(want)
+		events := w.listen()
+		_ = w.converge(want)
+		w.mustConverge(w.desired(w.service("two")))
+		if err := w.target.Apply(w.Context(), plan.Remove{Have: w.observe(w.desired()).Found[spec.InstanceRef("two", 1)]}, silent{}); err != nil {
+			w.Fatal(err)
+		}
+		w.byCompose(w.service("three"), nil)
+		for {
+			select {
+			case e := <-events:
+				if e.Ref.Name == "three" {
+					return
+				}
+				if e.Ref.Kind == spec.KindService && e.Ref.Name != "canary" {
+					w.Errorf("heard of %s: %s", e.Ref, e.Action)
+				}
+			case <-time.After(patience):
+				w.Fatal("heard nothing")
+			}
+		}
+	})
+}
