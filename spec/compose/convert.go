@@ -27,6 +27,27 @@ func (l *load) convert(p *types.Project) {
 			Resources: c.tier(i, used),
 		})
 	}
+	l.Desired.Inactive = c.inactive(used)
+}
+
+// inactive names the services whose profiles are not active, and what of the project
+// only they use.
+func (c *conversion) inactive(used map[spec.Ref]bool) []spec.Ref {
+	all := map[spec.Ref]bool{}
+	for name, s := range c.project.DisabledServices {
+		all[spec.Ref{Kind: spec.KindService, Name: name}] = true
+		for key := range s.Networks {
+			if n := c.project.Networks[key]; !used[spec.Ref{Kind: spec.KindNetwork, Name: key}] {
+				all[spec.Ref{Kind: spec.KindNetwork, Name: n.Name}] = true
+			}
+		}
+		for _, v := range s.Volumes {
+			if one, named := c.project.Volumes[v.Source]; named && !used[spec.Ref{Kind: spec.KindVolume, Name: v.Source}] {
+				all[spec.Ref{Kind: spec.KindVolume, Name: one.Name}] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), spec.Ref.Compare)
 }
 
 // conversion is a project on its way to resources.

@@ -141,6 +141,9 @@ func faultsOf(err error) []error {
 
 func writeDesired(b *bytes.Buffer, d spec.Desired) {
 	fmt.Fprintln(b, "project", d.Project)
+	for _, ref := range d.Inactive {
+		fmt.Fprintln(b, "left alone:", ref)
+	}
 	for _, t := range d.Tiers {
 		fmt.Fprintf(b, "\ntier %s (%s)\n", t.Name, t.Timeout)
 		for _, r := range t.Resources {

@@ -26,6 +26,7 @@ func (l *load) checkServices(s section) {
 		if own, ok := get(m.value, "x-flumen"); ok {
 			l.checkOwn(s, own.value, ownValues)
 		}
+		l.checkUnits(s, m.value)
 	}
 	configs, _ := get(s.node, "configs")
 	for _, m := range members(configs.value) {
@@ -72,6 +73,46 @@ func (l *load) checkVolume(at place, text string) {
 		if !slices.Contains(volumeOptions, option) {
 			l.fault(at, didYouMean(option, volumeOptions), "volume option %q: this version of flumen-agent cannot do this yet", option)
 		}
+	}
+}
+
+// A time or a size is a text to the schema.
+var (
+	times = []string{"stop_grace_period", "healthcheck.interval", "healthcheck.timeout", "healthcheck.start_period", "healthcheck.start_interval"}
+	sizes = []string{"mem_limit", "memswap_limit", "mem_reservation", "shm_size", "deploy.resources.limits.memory", "deploy.resources.reservations.memory"}
+)
+
+func (l *load) checkUnits(s section, service *yaml.Node) {
+	for _, path := range times {
+		l.checkText(s, valueOf(service, strings.Split(path, ".")), "a time", "write it as in 10s or 1m30s", func(text string) error {
+			return new(types.Duration).DecodeMapstructure(text)
+		})
+	}
+	for _, path := range sizes {
+		l.checkText(s, valueOf(service, strings.Split(path, ".")), "a size", "write it as in 512m or 2g", func(text string) error {
+			return new(types.UnitBytes).DecodeMapstructure(text)
+		})
+	}
+	hosts := valueOf(service, []string{"extra_hosts"})
+	if list := follow(hosts); list != nil && list.Kind == yaml.SequenceNode {
+		for _, item := range list.Content {
+			l.checkText(s, item, "a host with its address", `write it as in "name:10.0.0.1"`, func(text string) error {
+				_, err := types.NewHostsList([]string{text})
+				return err
+			})
+		}
+	}
+}
+
+// checkText says that a text is not what is wanted, if check says so.
+func (l *load) checkText(s section, n *yaml.Node, wanted, hint string, check func(string) error) {
+	if n = follow(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return
+	}
+	text, err := template.Substitute(n.Value, s.env.lookup)
+	if at := s.doc.at(n); err == nil && check(text) != nil && !l.has(at) {
+		l.fault(at, hint, "%q is not %s", text, wanted)
+		l.broken = true
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/compose-spec/compose-go/v2/schema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -59,22 +58,11 @@ var composeSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	compiler := jsonschema.NewCompiler()
-	compiler.RegisterFormat(&jsonschema.Format{Name: "duration", Validate: isDuration})
-	compiler.AssertFormat()
 	if err := compiler.AddResource("compose-spec.json", text); err != nil {
 		return nil, err
 	}
 	return compiler.Compile("compose-spec.json")
 })
-
-func isDuration(v any) error {
-	text, ok := v.(string)
-	if !ok {
-		return nil
-	}
-	_, err := time.ParseDuration(text)
-	return err
-}
 
 // checkSchema holds the section against Compose's schema, and gives it as plain
 // values.
@@ -156,8 +144,6 @@ func leafOf(e *jsonschema.ValidationError) leaf {
 	case *kind.AdditionalProperties:
 		one.at, one.key = append(slices.Clone(e.InstanceLocation), k.Properties[0]), true
 		one.says = "cannot be called so: use letters, digits, ., _ and -"
-	case *kind.Format:
-		one.says = "is not a time: write it as in 10s or 1m30s"
 	default:
 		one.says = e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 	}
