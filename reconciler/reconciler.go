@@ -97,6 +97,9 @@ func build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) pla
 	if o.KeepMoved {
 		rules = append(rules, plan.KeepMovedTags)
 	}
+	if o.Upto != "" {
+		rules = append(rules, plan.Beyond(want, o.Upto))
+	}
 	p := plan.Build(want, have, d, rules...)
 	if o.Upto != "" {
 		p = p.Upto(want, o.Upto)

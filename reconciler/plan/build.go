@@ -125,12 +125,21 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		}
 		return Remove{*d.Have}, "", ""
 	case drift.Foreign:
-		return nil, RuleForeign, fmt.Sprintf("a %s of this name exists and does not belong to the project; it is left alone: rename or remove it, or choose another name", engineWord(d.Ref.Kind))
+		return nil, RuleForeign, foreign(d)
 	case drift.Unseen:
 		return nil, RuleUnseen, "could not be looked at: " + d.Reason
 	default:
 		panic("plan: no answer to verdict " + string(d.Verdict))
 	}
+}
+
+// foreign says what has the place of a thing, as far as that is known.
+func foreign(d drift.Difference) string {
+	what := fmt.Sprintf("a %s of this name exists", engineWord(d.Ref.Kind))
+	if d.Reason != "" {
+		what = d.Reason
+	}
+	return what + " and does not belong to the project; it is left alone: rename or remove it, or choose another name"
 }
 
 func answerMissing(d drift.Difference) (Change, string, string) {

@@ -18,21 +18,12 @@ func Down(want spec.Desired, have drift.Observed, from string) Plan {
 			p.Stages = append(p.Stages, stage)
 		}
 	}
-	declared := map[spec.Ref]bool{}
-	for _, tier := range want.Tiers {
-		for _, r := range tier.Resources {
-			declared[r.Ref()] = true
-		}
-	}
-	if from == "" {
-		add(StageRemove, slices.DeleteFunc(have.Refs(), func(ref spec.Ref) bool { return declared[ref] || ref.Kind == spec.KindNetwork }))
-	}
-	var networks []spec.Ref
+	var last []spec.Ref // networks, and what no tier declares
 	for _, tier := range slices.Backward(want.Tiers) {
 		var services []spec.Ref
-		for _, r := range slices.Backward(tier.Resources) {
+		for _, r := range tier.Resources {
 			if r.Ref().Kind == spec.KindNetwork {
-				networks = append(networks, r.Ref())
+				last = append(last, r.Ref())
 			} else {
 				services = append(services, r.Ref())
 			}
@@ -42,39 +33,47 @@ func Down(want spec.Desired, have drift.Observed, from string) Plan {
 			break
 		}
 	}
-	if from == "" {
-		networks = slices.DeleteFunc(have.Refs(), func(ref spec.Ref) bool { return ref.Kind != spec.KindNetwork })
+	for _, ref := range have.Refs() {
+		if from == "" && want.Find(ref) == nil {
+			last = append(last, ref)
+		}
 	}
-	add(StageRemove, networks)
+	add(StageRemove, last)
 	p.Fingerprint = fingerprint(p)
 	return p
 }
 
 // removal is a stage that removes those of the refs that are there, ours, and hold
-// no data: what depends on something goes before it.
+// no data: what depends on something, or is on a network, goes before it.
 func removal(want spec.Desired, tier string, refs []spec.Ref, have drift.Observed, next *int) Stage {
 	refs = slices.DeleteFunc(slices.Clone(refs), func(ref spec.Ref) bool {
 		found, ok := have.Found[ref]
 		return !ok || !found.Owned || (ref.Kind != spec.KindService && ref.Kind != spec.KindNetwork)
 	})
-	dependents := map[spec.Ref][]spec.Ref{}
+	before := map[spec.Ref][]spec.Ref{}
 	for _, ref := range refs {
-		if r := want.Find(ref); r != nil {
-			for _, dep := range r.After() {
-				dependents[dep.Ref] = append(dependents[dep.Ref], ref)
-			}
-		}
+		before[ref] = slices.DeleteFunc(slices.Clone(refs), func(other spec.Ref) bool { return !goesBefore(want, other, ref) })
 	}
 	stage := Stage{Tier: tier}
 	ids := map[spec.Ref]int{}
-	for _, ref := range topological(refs, dependents, byKind) {
+	for _, ref := range topological(refs, before, byKind) {
 		step := Step{ID: *next, Change: Remove{have.Found[ref]}, Because: []Cause{{ref, "the project is taken down"}}}
-		for _, d := range dependents[ref] {
-			step.After = append(step.After, Dep{ids[d], spec.Done})
+		for _, other := range before[ref] {
+			step.After = append(step.After, Dep{ids[other], spec.Done})
 		}
 		ids[ref] = step.ID
 		stage.Steps = append(stage.Steps, step)
 		*next++
 	}
 	return stage
+}
+
+// goesBefore tells whether other has to be removed before ref: it depends on it, or it
+// may be on it.
+func goesBefore(want spec.Desired, other, ref spec.Ref) bool {
+	r := want.Find(other)
+	if r == nil {
+		return other.Kind == spec.KindService && ref.Kind == spec.KindNetwork
+	}
+	return slices.ContainsFunc(r.After(), func(dep spec.Dep) bool { return dep.Ref == ref })
 }

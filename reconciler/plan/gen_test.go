@@ -23,8 +23,8 @@ var (
 
 const testProject = "p"
 
-// sketch is a random desired state in the making.
-type sketch struct {
+// maker is a random desired state in the making.
+type maker struct {
 	t        *rapid.T
 	services []*spec.Service // every instance, in an order in which each may need the earlier
 	tier     map[string]int  // by service
@@ -35,7 +35,7 @@ type sketch struct {
 
 // genDesired draws a valid desired state. All its services can become ready.
 func genDesired(t *rapid.T, label string) spec.Desired {
-	s := &sketch{t: t, tier: map[string]int{}, networks: map[string]*spec.Network{}, volumes: map[string]*spec.Volume{}, images: map[string]*spec.Image{}}
+	s := &maker{t: t, tier: map[string]int{}, networks: map[string]*spec.Network{}, volumes: map[string]*spec.Volume{}, images: map[string]*spec.Image{}}
 	s.backdrop()
 	names := rapid.Permutation(serviceNames).Draw(t, label)[:s.upTo(len(serviceNames))]
 	ports := rapid.Permutation(somePorts).Draw(t, "ports")
@@ -61,7 +61,7 @@ func genDesired(t *rapid.T, label string) spec.Desired {
 }
 
 // scale adds a second instance where nothing forbids one.
-func (s *sketch) scale(one *spec.Service) {
+func (s *maker) scale(one *spec.Service) {
 	alone := slices.ContainsFunc(one.Networks, func(a spec.Attachment) bool { return a.IPv4 != "" })
 	if alone || one.Container != containerOf(one.Name, 1) || len(one.Ports) > 0 || one.Job || !s.chance(5) {
 		return
@@ -76,14 +76,14 @@ func containerOf(service string, n int) string {
 }
 
 // chance is true once in n times, and false where a failure shrinks to.
-func (s *sketch) chance(n int) bool { return rapid.IntRange(0, n-1).Draw(s.t, "chance") == n-1 }
+func (s *maker) chance(n int) bool { return rapid.IntRange(0, n-1).Draw(s.t, "chance") == n-1 }
 
-func (s *sketch) upTo(n int) int { return rapid.IntRange(0, n).Draw(s.t, "n") }
+func (s *maker) upTo(n int) int { return rapid.IntRange(0, n).Draw(s.t, "n") }
 
-func (s *sketch) pick(from ...string) string { return rapid.SampledFrom(from).Draw(s.t, "pick") }
+func (s *maker) pick(from ...string) string { return rapid.SampledFrom(from).Draw(s.t, "pick") }
 
 // backdrop draws what services use.
-func (s *sketch) backdrop() {
+func (s *maker) backdrop() {
 	for _, key := range networkNames {
 		n := &spec.Network{Key: key, Name: testProject + "_" + key}
 		if s.chance(4) {
@@ -101,7 +101,7 @@ func (s *sketch) backdrop() {
 }
 
 // service draws one service that may need those drawn before it.
-func (s *sketch) service(name string) *spec.Service {
+func (s *maker) service(name string) *spec.Service {
 	one := &spec.Service{
 		Name: name, Number: 1, Container: containerOf(name, 1),
 		Image:            s.pick(someImages...),
@@ -125,7 +125,7 @@ func (s *sketch) service(name string) *spec.Service {
 }
 
 // purpose makes it a job, or something that stays.
-func (s *sketch) purpose(one *spec.Service) {
+func (s *maker) purpose(one *spec.Service) {
 	switch {
 	case s.chance(6):
 		one.Job, one.Restart, one.Command = true, "", []string{"exit", "0"}
@@ -135,7 +135,7 @@ func (s *sketch) purpose(one *spec.Service) {
 }
 
 // place puts it on networks of its own, or into the network namespace of another.
-func (s *sketch) place(one *spec.Service) {
+func (s *maker) place(one *spec.Service) {
 	hosts := s.earlier(func(o *spec.Service) bool { return !o.Job && o.NetworkMode == "" && o.Number == 1 })
 	if len(hosts) > 0 && s.chance(6) {
 		host := rapid.SampledFrom(hosts).Draw(s.t, "host")
@@ -157,7 +157,7 @@ func (s *sketch) place(one *spec.Service) {
 }
 
 // depend makes it wait for some of those drawn before it.
-func (s *sketch) depend(one *spec.Service) {
+func (s *maker) depend(one *spec.Service) {
 	for _, other := range s.earlier(func(*spec.Service) bool { return true }) {
 		if !s.chance(3) || slices.ContainsFunc(one.Depends, func(d spec.Dep) bool { return d.Ref == other.Ref() }) {
 			continue
@@ -173,13 +173,13 @@ func (s *sketch) depend(one *spec.Service) {
 	}
 }
 
-func (s *sketch) earlier(ok func(*spec.Service) bool) []*spec.Service {
+func (s *maker) earlier(ok func(*spec.Service) bool) []*spec.Service {
 	return slices.DeleteFunc(slices.Clone(s.services), func(o *spec.Service) bool { return !ok(o) })
 }
 
 // desired puts the services into tiers, and what they use into the first tier that
 // uses it.
-func (s *sketch) desired() spec.Desired {
+func (s *maker) desired() spec.Desired {
 	want := spec.Desired{Project: testProject}
 	if len(s.services) == 0 {
 		return want

@@ -97,7 +97,7 @@ func (b *builder) heldNeed(d *draft) string {
 	}
 	for _, dep := range b.want.Find(d.ref()).After() {
 		if b.absent(dep.Ref) || dep.Until > spec.Created && b.unready(dep.Ref) {
-			return fmt.Sprintf("it needs %s, which is held: %s", dep.Ref, b.held[dep.Ref].Reason)
+			return fmt.Sprintf("it needs %s, which is held", dep.Ref)
 		}
 	}
 	return ""
@@ -125,7 +125,7 @@ func (b *builder) heldPlace(d *draft) string {
 			given = less(given, claims(ref, want.Fields()))
 		}
 		if what, ok := contested(need, given); ok {
-			return fmt.Sprintf("it needs %s, which %s holds: that is held", what, ref)
+			return fmt.Sprintf("it needs %s, which %s has, and that is held: %s", what, ref, b.held[ref].Reason)
 		}
 	}
 	return ""
@@ -146,7 +146,7 @@ func (b *builder) heldFollower(d *draft) string {
 			continue
 		}
 		if slices.ContainsFunc(s.After(), func(dep spec.Dep) bool { return dep.Shares && dep.Ref == d.ref() }) {
-			return fmt.Sprintf("%s lives inside it and is held: %s", s.Ref(), held.Reason)
+			return fmt.Sprintf("%s lives inside it and is held", s.Ref())
 		}
 	}
 	return ""

@@ -156,15 +156,21 @@ func topological[T comparable](items []T, needs map[T][]T, compare func(a, b T) 
 	return order
 }
 
-// heldInOrder lists what is held: by tier, then by Ref.
+// heldInOrder lists what is held: by tier, what no tier declares last, then by Ref.
 func (b *builder) heldInOrder() []Held {
+	place := func(tier string) int {
+		if tier == "" {
+			return len(b.want.Tiers) + 1
+		}
+		return b.rank(tier)
+	}
 	var all []Held
 	for ref, h := range b.held {
 		h.Works = !b.unready(ref)
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, c Held) int {
-		return cmp.Or(cmp.Compare(b.rank(a.Tier), b.rank(c.Tier)), a.Ref.Compare(c.Ref))
+		return cmp.Or(cmp.Compare(place(a.Tier), place(c.Tier)), a.Ref.Compare(c.Ref))
 	})
 	return all
 }

@@ -85,8 +85,9 @@ func (p Plan) Images() (Plan, bool) {
 	return part, !part.Empty()
 }
 
-// Upto is the plan for the tiers up to and with this one: the turns of higher ones, and
-// what no tier declares, are left for another time.
+// Upto is the part of the plan for the tiers up to and with this one: the turns of higher
+// ones, and what no tier declares, are left for another time. The plan is one that was
+// built with the rule Beyond.
 func (p Plan) Upto(want spec.Desired, tier string) Plan {
 	within := map[string]bool{}
 	for _, t := range want.Tiers {

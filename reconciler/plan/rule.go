@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -39,6 +40,19 @@ func Around(obstacles []Obstacle) []Rule {
 		}})
 	}
 	return rules
+}
+
+// Beyond holds what belongs to tiers above one, so that nothing of them is taken down
+// to make room when they do not have their turn.
+func Beyond(want spec.Desired, tier string) Rule {
+	last := slices.IndexFunc(want.Tiers, func(t spec.Tier) bool { return t.Name == tier })
+	return Rule{"upto", func(s Step) string {
+		above := want.TierOf(s.Change.Ref())
+		if slices.IndexFunc(want.Tiers, func(t spec.Tier) bool { return t.Name == above }) <= last {
+			return ""
+		}
+		return "tier " + above + " comes after " + tier
+	}}
 }
 
 // KeepMovedTags holds the replacing of containers only because the tag of their
