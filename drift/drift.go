@@ -75,7 +75,7 @@ func Compare(want spec.Desired, have Observed) Drift {
 	}
 	for _, ref := range have.Refs() {
 		found := have.Found[ref]
-		if wanted[ref] || !found.Owned {
+		if wanted[ref] || !found.Owned || want.LeavesAlone(ref) {
 			continue
 		}
 		d := Difference{Ref: ref, Verdict: Extra, Have: &found, Reason: "no tier declares it"}

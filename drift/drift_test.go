@@ -123,3 +123,15 @@ func TestMergeJoinsWhatTargetsSaw(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestWhatBelongsToAnInactiveProfileIsNoDrift(t *testing.T) {
+	t.Parallel()
+	want := spec.Desired{Project: "p", Inactive: []spec.Ref{{Kind: spec.KindService, Name: "debug"}, {Kind: spec.KindNetwork, Name: "p_debug"}}}
+	have := Observed{Found: map[spec.Ref]Found{}}
+	for _, ref := range []spec.Ref{spec.InstanceRef("debug", 1), spec.InstanceRef("debug", 2), {Kind: spec.KindNetwork, Name: "p_debug"}} {
+		have.Found[ref] = Found{Ref: ref, Owned: true, State: Running}
+	}
+	if d := Compare(want, have); !d.InSync() {
+		t.Errorf("%+v", d)
+	}
+}

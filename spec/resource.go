@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -85,6 +86,16 @@ type Desired struct {
 	Project  string
 	Revision Revision
 	Tiers    []Tier
+	// Inactive names what belongs to services whose profiles are not active: the
+	// services, and the networks and volumes that only they use, these by their name
+	// on the engine. All of it is left alone, be it there or not.
+	Inactive []Ref
+}
+
+// LeavesAlone tells whether ref, or the service it is an instance of, is Inactive.
+func (d Desired) LeavesAlone(ref Ref) bool {
+	return slices.Contains(d.Inactive, ref) ||
+		ref.Kind == KindService && slices.Contains(d.Inactive, Ref{KindService, ref.Service()})
 }
 
 // Find gives the resource of that name, or nil.
