@@ -127,11 +127,11 @@ func TestMergeJoinsWhatTargetsSaw(t *testing.T) {
 func TestWhatBelongsToAnInactiveProfileIsNoDrift(t *testing.T) {
 	t.Parallel()
 	want := spec.Desired{Project: "p", Inactive: []spec.Ref{{Kind: spec.KindService, Name: "debug"}, {Kind: spec.KindNetwork, Name: "p_debug"}}}
-	have := Observed{Found: map[spec.Ref]Found{}}
+	have := drift.Observed{Found: map[spec.Ref]drift.Found{}}
 	for _, ref := range []spec.Ref{spec.InstanceRef("debug", 1), spec.InstanceRef("debug", 2), {Kind: spec.KindNetwork, Name: "p_debug"}} {
-		have.Found[ref] = Found{Ref: ref, Owned: true, State: Running}
+		have.Found[ref] = drift.Found{Ref: ref, Owned: true, State: drift.Running}
 	}
-	if d := Compare(want, have); !d.InSync() {
+	if d := drift.Compare(want, have); !d.InSync() {
 		t.Errorf("%+v", d)
 	}
 }
