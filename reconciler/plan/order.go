@@ -15,7 +15,7 @@ func (b *builder) stages() []Stage {
 		stage := stageOf(d)
 		groups[stage] = append(groups[stage], d)
 	}
-	names := []string{StagePrepare}
+	names := []string{StageImages, StagePrepare}
 	for _, tier := range b.want.Tiers {
 		names = append(names, tier.Name)
 	}
@@ -35,7 +35,10 @@ func (b *builder) stages() []Stage {
 func stageOf(d *draft) string {
 	switch c := d.change.(type) {
 	case Create:
-		if c.Ref().Kind != spec.KindService && len(d.first) == 0 {
+		switch {
+		case c.Ref().Kind == spec.KindImage:
+			return StageImages
+		case c.Ref().Kind != spec.KindService && len(d.first) == 0:
 			return StagePrepare
 		}
 	case Remove:

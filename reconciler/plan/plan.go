@@ -9,7 +9,8 @@ import (
 
 // Stages besides those of the tiers, which are called after them.
 const (
-	StagePrepare = "prepare" // images of all tiers, before anything is touched
+	StageImages  = "images"  // of all tiers, before anything is touched
+	StagePrepare = "prepare" // networks and volumes of all tiers, which disturbs nothing
 	StageRemove  = "remove"  // what no tier declares any more, last
 )
 

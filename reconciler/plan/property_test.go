@@ -166,7 +166,9 @@ func (w *world) endsWell(want spec.Desired) {
 }
 
 func TestEqualArgumentsGiveEqualPlans(t *testing.T) {
-	check(t, func(w *world, want spec.Desired) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w, want := story(t)
 		have := w.observe(want)
 		p := plan.Build(want, have, drift.Compare(want, have))
 		again := drift.Observed{At: have.At, Found: maps.Clone(have.Found), Blind: maps.Clone(have.Blind)}
@@ -174,7 +176,6 @@ func TestEqualArgumentsGiveEqualPlans(t *testing.T) {
 		if text(p) != text(q) || p.Fingerprint != q.Fingerprint {
 			w.fatalf("different plans:\n%s\n%s", text(p), text(q))
 		}
-		w.settle(want)
 	})
 }
 

@@ -64,6 +64,8 @@ func (p Plan) Text(w io.Writer, paint Paint) {
 
 func stageTitle(name string) string {
 	switch name {
+	case StageImages:
+		return "images"
 	case StagePrepare:
 		return "made ready ahead"
 	case StageRemove:

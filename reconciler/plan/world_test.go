@@ -70,11 +70,9 @@ func text(p plan.Plan) string {
 
 // run does one run as the reconciler does: images first, then another plan around those
 // that could not be had. It tells what failed.
-func (w *world) run(want spec.Desired) []error {
-	p := w.plan(want)
-	if p.Empty() {
-		return nil
-	}
+func (w *world) run(want spec.Desired) []error { return w.carryOut(want, w.plan(want)) }
+
+func (w *world) carryOut(want spec.Desired, p plan.Plan) []error {
 	var errs []error
 	if images, ok := p.Images(); ok {
 		errs = w.execute(want, images)
@@ -156,7 +154,7 @@ func (w *world) mayBegin(want spec.Desired, stage plan.Stage, step plan.Step) {
 	default:
 		return
 	}
-	if stage.Tier == plan.StagePrepare {
+	if stage.Tier == plan.StagePrepare || stage.Tier == want.Tiers[0].Name {
 		return
 	}
 	d := drift.Compare(want, w.observe(want))
@@ -198,7 +196,7 @@ func (w *world) settle(want spec.Desired) {
 			}
 			return
 		}
-		w.run(want)
+		w.carryOut(want, p)
 	}
 	w.fatalf("not settled after %d runs; left to do:\n%s", most, text(w.plan(want)))
 }
