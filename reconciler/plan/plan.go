@@ -79,7 +79,7 @@ func (p Plan) Images() (Plan, bool) {
 	part.Stages = nil
 	for _, stage := range p.Stages {
 		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool { return s.Change.Ref().Kind != spec.KindImage })
-		if len(steps) > 0 && stage.Tier == StagePrepare {
+		if len(steps) > 0 && stage.Tier == StageImages {
 			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
 		}
 	}
@@ -100,10 +100,11 @@ func (p Plan) Upto(want spec.Desired, tier string) Plan {
 	part := p
 	part.Stages, part.Held = nil, nil
 	for _, stage := range p.Stages {
+		ahead := stage.Tier == StageImages || stage.Tier == StagePrepare
 		steps := slices.DeleteFunc(slices.Clone(stage.Steps), func(s Step) bool {
-			return stage.Tier == StagePrepare && !within[want.TierOf(s.Change.Ref())]
+			return ahead && !within[want.TierOf(s.Change.Ref())]
 		})
-		if len(steps) > 0 && (stage.Tier == StagePrepare || within[stage.Tier]) {
+		if len(steps) > 0 && (ahead || within[stage.Tier]) {
 			part.Stages = append(part.Stages, Stage{stage.Tier, steps})
 		}
 	}

@@ -34,7 +34,7 @@ func TestFingerprintIsOfWhatIsToBeDone(t *testing.T) {
 	}{
 		"the same":         {oneChange, true},
 		"another revision": {"revision other\n" + oneChange, false},
-		"another change":   {oneChange + " env.Y=1", false},
+		"another change":   {oneChange + " env.X=3", false},
 	} {
 		if got := planned(t, c.desired).Fingerprint == one.Fingerprint; got != c.same {
 			t.Errorf("%s: equal fingerprints: %v", what, got)

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	_ = flag.Set("rapid.nofailfile", "true") // the seed is enough
 	if !given {
 		n := worlds
 		if testing.Short() {

@@ -154,7 +154,8 @@ func (w *world) mayBegin(want spec.Desired, stage plan.Stage, step plan.Step) {
 	default:
 		return
 	}
-	if stage.Tier == plan.StagePrepare || stage.Tier == want.Tiers[0].Name {
+	switch stage.Tier {
+	case plan.StageImages, plan.StagePrepare, want.Tiers[0].Name:
 		return
 	}
 	d := drift.Compare(want, w.observe(want))
