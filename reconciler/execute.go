@@ -45,7 +45,7 @@ func (e *execution) run(ctx context.Context, p plan.Plan) []report.Step {
 
 func stageName(stage string) string {
 	switch stage {
-	case plan.StagePrepare, plan.StageRemove:
+	case plan.StageImages, plan.StagePrepare, plan.StageRemove:
 		return "stage " + stage
 	}
 	return "tier " + stage

@@ -29,6 +29,8 @@ func newProgress(w io.Writer, terminal bool, width func() int, paint plan.Paint)
 // stageTitle is what people call a stage of the plan.
 func stageTitle(stage string) string {
 	switch stage {
+	case plan.StageImages:
+		return "images"
 	case plan.StagePrepare:
 		return "made ready ahead"
 	case plan.StageRemove:

@@ -16,7 +16,7 @@ const DefaultTimeout = 10 * time.Minute
 const defaultTier = "default"
 
 // reservedTiers are stages of a plan that belong to no tier.
-var reservedTiers = []string{"prepare", "remove"}
+var reservedTiers = []string{"images", "prepare", "remove"}
 
 func (l *load) readTiers(n *yaml.Node) {
 	tiers, ok := get(n, "tiers")
