@@ -32,8 +32,15 @@ func (i *images) build(ctx context.Context, want *spec.Image, p plan.Progress) e
 		}
 	}
 	p.Doing("sending the build context", 0, 0)
-	err = i.runBuild(ctx, source, i.buildOptions(want, source, builder, auths), log)
-	if err == nil || ctx.Err() != nil {
+	options := i.buildOptions(want, source, builder, auths)
+	if options.BuildArgs, err = i.credentials.withProxies(i.engine.DaemonHost(), options.BuildArgs); err != nil {
+		return err
+	}
+	err = i.runBuild(ctx, source, options, log)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
 		return errors.Join(err, context.Cause(ctx))
 	}
 	reason := withCredentialFault(explainBuild(err, source), fault)

@@ -127,7 +127,8 @@ func sendAnyway(patterns []string, names ...string) []string {
 }
 
 // addDockerfile puts a Dockerfile from elsewhere into the context. It is named in
-// .dockerignore, so that the builder hides it from COPY.
+// .dockerignore, so that the classic builder hides it from COPY. BuildKit does not read
+// .dockerignore in a context that is sent as a tar: there COPY . takes it along.
 func addDockerfile(stream io.ReadCloser, text []byte) io.ReadCloser {
 	file := func(content []byte) (*tar.Header, []byte, error) {
 		return &tar.Header{Typeflag: tar.TypeReg, Mode: 0o644}, content, nil

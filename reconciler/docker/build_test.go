@@ -56,6 +56,7 @@ func newBuilds(t *testing.T, engine *client.Client) builds {
 		}
 	})
 	b.project = enginetest.Project(t, engine) // whose containers go first
+	b.images.project.Store(&b.project)
 	return b
 }
 
@@ -86,7 +87,6 @@ func (b builds) drift(want spec.Desired) drift.Drift {
 
 func (b builds) mustBuild(want *spec.Image) image.InspectResponse {
 	b.Helper()
-	b.observe(b.Context(), wanting(b.project, want))
 	if err := b.apply(b.Context(), plan.Create{Want: want}, silent{}); err != nil {
 		b.Fatalf("%v\n%s", err, output(err))
 	}
@@ -302,6 +302,18 @@ func TestAPrivateBaseImageIsPulledWithCredentials(t *testing.T) {
 			mustSay(t, b.apply(t.Context(), plan.Create{Want: want}, silent{}), "docker login")
 			b.credentials.dir = r.dockerConfig(registryPassword)
 			b.mustBuild(want)
+		}
+	})
+}
+
+func TestABuildGetsTheProxiesOfDockersConfiguration(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		b.credentials.dir = configOf(b.T, map[string]any{"proxies": map[string]any{"default": map[string]string{"noProxy": "lab.example"}}})
+		b.write("Dockerfile", "FROM "+base+"\nRUN echo $NO_PROXY > /proxy\nCMD [\"cat\", \"/proxy\"]\n")
+		want := b.image("sha256:one")
+		b.mustBuild(want)
+		if got := b.run(want.Name); got != "lab.example\n" {
+			b.Errorf("it says %q", got)
 		}
 	})
 }

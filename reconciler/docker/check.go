@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/system"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -43,13 +44,14 @@ type survey struct {
 	*Target
 	info       system.Info
 	containers []container.Summary // those that run
-	leaving    map[string]bool     // the IDs of those that the plan replaces or removes
-	remote     bool                // the engine is reached over a network
-	here       bool                // the engine runs on this machine, not in a container of it
+	images     map[string]image.InspectResponse
+	leaving    map[string]bool // the IDs of those that the plan replaces or removes
+	remote     bool            // the engine is reached over a network
+	here       bool            // the engine runs on this machine, not in a container of it
 }
 
 func (t *Target) survey(ctx context.Context, p plan.Plan) (survey, error) {
-	s := survey{Target: t, leaving: map[string]bool{}, remote: !local(t.engine.DaemonHost())}
+	s := survey{Target: t, images: map[string]image.InspectResponse{}, leaving: map[string]bool{}, remote: !local(t.engine.DaemonHost())}
 	var err error
 	if s.info, err = t.engine.Info(ctx); err != nil {
 		return s, err
@@ -70,6 +72,17 @@ func (t *Target) survey(ctx context.Context, p plan.Plan) (survey, error) {
 	name, err := os.Hostname()
 	s.here = err == nil && !s.remote && name == s.info.Name
 	return s, nil
+}
+
+// image inspects an image once, for all the services that run it. It has no ID if it
+// is not there, or cannot be looked at.
+func (s survey) image(ctx context.Context, name string) image.InspectResponse {
+	known, ok := s.images[name]
+	if !ok {
+		known, _ = s.engine.ImageInspect(ctx, name) // see Check
+		s.images[name] = known
+	}
+	return known
 }
 
 // obstacles checks one change.

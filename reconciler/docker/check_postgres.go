@@ -31,8 +31,8 @@ const postgresPrograms = "/usr/lib/postgresql"
 // major finds a data directory that another PostgreSQL made than the one of the image:
 // the new one would refuse it.
 func (s survey) major(ctx context.Context, want *spec.Service, have drift.Found) []plan.Obstacle {
-	info, err := s.engine.ImageInspect(ctx, want.Image)
-	if err != nil || info.Config == nil {
+	info := s.image(ctx, want.Image)
+	if info.Config == nil {
 		return nil
 	}
 	env := environmentOf(info.Config.Env, want)

@@ -29,13 +29,13 @@ func (i *images) pull(ctx context.Context, want *spec.Image, p plan.Progress) er
 	auth, fault := i.credentials.of(named)
 	p.Doing("pulling", 0, 0)
 	err = i.stream(ctx, want, auth, p)
-	if ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return i.checkPlatform(ctx, want, before)
+	case ctx.Err() != nil:
 		return errors.Join(err, context.Cause(ctx))
 	}
-	if err != nil {
-		return withCredentialFault(explainPull(named, auth != "", err), fault)
-	}
-	return i.checkPlatform(ctx, want, before)
+	return withCredentialFault(explainPull(named, auth != "", err), fault)
 }
 
 func (i *images) stream(ctx context.Context, want *spec.Image, auth string, p plan.Progress) error {

@@ -56,6 +56,16 @@ func (c credentials) all() (map[string]registry.AuthConfig, error) {
 	return known, nil
 }
 
+// withProxies adds the proxies of Docker's configuration to a build's arguments, as the
+// docker command does.
+func (c credentials) withProxies(host string, args map[string]*string) (map[string]*string, error) {
+	file, err := cliconfig.Load(c.dir())
+	if err != nil {
+		return nil, fmt.Errorf("read Docker's configuration: %w", err)
+	}
+	return file.ParseProxyConfig(host, args), nil
+}
+
 func registryKey(named reference.Named) string {
 	if domain := reference.Domain(named); domain != "docker.io" {
 		return domain

@@ -168,7 +168,7 @@ func forget(t *testing.T, engine client.APIClient, name string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		_, _ = engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true})
+		_, _ = engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true, PruneChildren: true})
 	})
 }
 
