@@ -187,6 +187,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 			return err
 		}
 		rep.Held = p.Held
+		e.emit(Event{Kind: Planned, Plan: &p})
 	}
 	rep.Steps = append(rep.Steps, e.run(ctx, p)...)
 	if ctx.Err() != nil {
