@@ -124,6 +124,7 @@ func (p *liveProgress) listen(e reconciler.Event) {
 	defer p.mu.Unlock()
 	switch e.Kind {
 	case reconciler.Planned:
+		p.next = nil
 		for _, stage := range e.Plan.Stages {
 			p.next = append(p.next, stage.Tier)
 		}
