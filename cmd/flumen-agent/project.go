@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/docker/docker/client"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
 	"github.com/flumendata/flumen-agent/spec"
@@ -33,7 +32,6 @@ type connection struct {
 	want       spec.Desired
 	target     *docker.Target
 	reconciler *reconciler.Reconciler
-	engine     *client.Client
 }
 
 // connect loads the spec, then connects to the engine.
@@ -42,17 +40,21 @@ func (a *app) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := a.engine(ctx)
+	target, err := a.target(ctx)
 	if err != nil {
 		return nil, err
 	}
-	target := docker.New(engine)
 	return &connection{
-		want: loaded.Desired, target: target, engine: engine,
+		want: loaded.Desired, target: target,
 		reconciler: &reconciler.Reconciler{Targets: []reconciler.Target{target}},
 	}, nil
 }
 
-func (a *app) engine(ctx context.Context) (*client.Client, error) {
-	return docker.Connect(ctx, func(name string) string { return a.environ[name] })
+// target connects to the engine that the environment names.
+func (a *app) target(ctx context.Context) (*docker.Target, error) {
+	engine, err := docker.Connect(ctx, func(name string) string { return a.environ[name] })
+	if err != nil {
+		return nil, err
+	}
+	return docker.New(engine), nil
 }

@@ -70,11 +70,10 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if s.interval < time.Second {
 		return fmt.Errorf("--interval %s is too short: a second is the least", s.interval)
 	}
-	engine, err := a.engine(ctx)
+	target, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
-	target := docker.New(engine)
 	r := &reconciler.Reconciler{Targets: []reconciler.Target{target}, Listen: reconciler.LogTo(log)}
 	if s.once {
 		return a.runOnce(ctx, r, s)
