@@ -186,7 +186,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 		if p, _, err = r.Plan(ctx, want, o); err != nil {
 			return err
 		}
-		rep.Held = p.Held
+		rep.Held = withoutSteps(p.Held, rep.Steps)
 		e.emit(Event{Kind: Planned, Plan: &p})
 	}
 	rep.Steps = append(rep.Steps, e.run(ctx, p)...)
@@ -222,7 +222,7 @@ func withoutImages(steps []report.Step) []plan.Rule {
 		if s.Outcome == report.Done {
 			continue
 		}
-		reason := fmt.Sprintf("%s could not be had: %s", s.Ref, s.Error)
+		reason := fmt.Sprintf("%s could not be had", s.Ref)
 		rules = append(rules, plan.Rule{Name: "image", Holds: func(step plan.Step) string {
 			switch step.Change.(type) {
 			case plan.Create, plan.Replace, plan.Remove:
@@ -232,6 +232,13 @@ func withoutImages(steps []report.Step) []plan.Rule {
 		}})
 	}
 	return rules
+}
+
+// withoutSteps leaves out what was tried and has failed: that is said of the step.
+func withoutSteps(held []plan.Held, steps []report.Step) []plan.Held {
+	return slices.DeleteFunc(slices.Clone(held), func(h plan.Held) bool {
+		return slices.ContainsFunc(steps, func(s report.Step) bool { return s.Ref == h.Ref })
+	})
 }
 
 func (r *Reconciler) execution(want spec.Desired) *execution {
