@@ -198,6 +198,22 @@ func TestRunConvergesAfterACallFailed(t *testing.T) {
 	})
 }
 
+// runsNothingTwice checks that no container runs beside the one it is replaced by: two
+// databases on one volume are worse than none.
+func (w *world) runsNothingTwice() {
+	up := map[string]bool{}
+	for _, line := range w.census(projectOnly) {
+		if f := strings.Fields(line); f[0] == "container" && w.runs(f[1]) {
+			up[f[2]] = true
+		}
+	}
+	for name := range up {
+		if up[name+".prev"] || up[name+".next"] {
+			w.fatalf("%s runs twice after the engine was restarted", name)
+		}
+	}
+}
+
 func TestRunConvergesAfterTheAgentWasKilled(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
 		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.t, "calls"))
@@ -205,6 +221,8 @@ func TestRunConvergesAfterTheAgentWasKilled(t *testing.T) {
 		w.engine.Recover()
 		if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, memory.ErrKilled) }) {
 			w.logf("killed")
+			w.engine.Restart()
+			w.runsNothingTwice()
 			w.meddle(false)
 		}
 		w.settle(want)
