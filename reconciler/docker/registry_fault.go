@@ -32,6 +32,9 @@ func explainBuild(err error, source buildContext) error {
 	if source.heredoc && strings.Contains(strings.ToLower(err.Error()), "unknown instruction") {
 		return fmt.Errorf("%w; here-documents need Docker 23 or newer, or the line # syntax=docker/dockerfile:1", err)
 	}
+	if strings.Contains(err.Error(), "no active session") {
+		return fmt.Errorf("%w; BuildKit cannot log in to a registry here: fetch the images that the Dockerfile names with docker pull, then try again", err)
+	}
 	switch faultOf(err) {
 	case faultRefused:
 		return fmt.Errorf("%w; check the names of its base images, and log in to their registry with docker login", err)
