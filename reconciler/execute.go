@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
@@ -226,9 +229,34 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 		r.Log = failure.Log
 		if failure.RolledBack {
 			r.Outcome = report.RolledBack
+			r.Error += newContent(step)
 		}
 	}
 	return r
+}
+
+// newContent says which changed files a container reads that was brought back: what is
+// bind-mounted is the user's and is never turned back.
+func newContent(step *plan.Step) string {
+	replace, ok := step.Change.(plan.Replace)
+	if !ok {
+		return ""
+	}
+	service, ok := replace.Want.(*spec.Service)
+	if !ok {
+		return ""
+	}
+	var files []string
+	for _, m := range service.Mounts {
+		changed := slices.ContainsFunc(step.Fields, func(f drift.Field) bool { return f.Name == "file."+m.Target })
+		if m.Type == spec.MountBind && changed {
+			files = append(files, m.Source)
+		}
+	}
+	if len(files) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with the new content of %s, since mounted files are not turned back", strings.Join(files, ", "))
 }
 
 // skipped is what the report says of a step whose turn never came.

@@ -169,3 +169,16 @@ func TestRunThatFindsNothingToDoLooksOnce(t *testing.T) {
 		t.Errorf("looked %d times; report %+v", w.observe, rep)
 	}
 }
+
+func TestReportSaysWhichNewContentAContainerThatWasBroughtBackReads(t *testing.T) {
+	w := newWorld()
+	w.apply[ref("web")] = fails
+	old, changed := service("web"), service("web")
+	old.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/srv/app.conf", Target: "/etc/app.conf", Digest: "sha256:a"}}
+	changed.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/srv/app.conf", Target: "/etc/app.conf", Digest: "sha256:b"}}
+	w.found[old.Ref()] = running(old)
+	rep := (&Reconciler{Targets: []Target{w}}).Converge(t.Context(), desired("2", []*spec.Service{changed}), Options{})
+	if got := rep.Steps[0].Error; !strings.Contains(got, "runs again, with the new content of /srv/app.conf") {
+		t.Error(got)
+	}
+}
