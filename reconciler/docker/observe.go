@@ -14,10 +14,6 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// settleTime is how long a container without a health check has to run until it counts
-// as ready: long enough for a wrong flag or a missing file to end it.
-const settleTime = 2 * time.Second
-
 // observeContainers lists the project's containers and inspects each, and learns what it
 // takes to describe them. Of those that are not the project's it gives what is found.
 func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *knowledge) (drift.Observed, map[spec.Ref]*container.InspectResponse) {
@@ -180,7 +176,7 @@ func judge(c container.InspectResponse, want *spec.Service, now time.Time) (drif
 		return state, started
 	case c.State.Health != nil && c.State.Health.Status != container.NoHealthcheck:
 		return healthState(c.State.Health.Status), started
-	case now.Sub(started) < settleTime && (want == nil || !want.Job):
+	case now.Sub(started) < settling(c) && (want == nil || !want.Job):
 		return drift.Starting, started
 	}
 	return drift.Running, started

@@ -16,6 +16,9 @@ import (
 )
 
 const (
+	// settleTime is how long a container without a health check has to run until it
+	// counts as ready: long enough for a wrong flag or a missing file to end it.
+	settleTime = 2 * time.Second
 	// inspectEvery is the backstop for an event that was lost. It is slow because an
 	// inspect waits for the lock that a busy engine's health checks hold.
 	inspectEvery = 5 * time.Second
@@ -144,10 +147,19 @@ func assessRunning(c container.InspectResponse, begin, now time.Time) (spec.Phas
 		}
 		return 0, 0, ""
 	}
-	if rest := settleTime - now.Sub(startedAt(c)); rest > 0 {
+	if rest := settling(c) - now.Sub(startedAt(c)); rest > 0 {
 		return 0, rest, ""
 	}
 	return spec.Ready, 0, ""
+}
+
+// settling is how long a container without a health check has to run. One that the engine
+// had to start again is believed only after the time after which the engine believes it.
+func settling(c container.InspectResponse) time.Duration {
+	if c.RestartCount > 0 {
+		return loopRun
+	}
+	return settleTime
 }
 
 // checkedSince tells whether a health check has run: what it said before, of a container

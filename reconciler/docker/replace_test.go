@@ -23,8 +23,10 @@ func revision(text string) func(*spec.Service) {
 	}
 }
 
+// broken makes a service that ends at once, and is not ready on a slow machine either.
 func broken(s *spec.Service) {
-	s.Environment = map[string]spec.Value{"PRINT": spec.Plain("cannot go on"), "EXIT_AFTER": spec.Plain("0s"), "EXIT_CODE": spec.Plain("3")}
+	s.Image = enginetest.HealthySleeper
+	s.Environment = map[string]spec.Value{"READY_AFTER": spec.Plain("never"), "PRINT": spec.Plain("cannot go on"), "EXIT_AFTER": spec.Plain("0s"), "EXIT_CODE": spec.Plain("3")}
 }
 
 func TestReplaceMakesANewContainerOfTheSameName(t *testing.T) {

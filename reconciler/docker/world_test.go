@@ -90,13 +90,14 @@ func (w world) converge(want spec.Desired) error {
 }
 
 func (w world) carryOut(steps []plan.Step) error {
-	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	done := map[int]chan struct{}{}
 	for _, step := range steps {
 		done[step.ID] = make(chan struct{})
 	}
 	errs := make([]error, len(steps))
+	slots := make(chan struct{}, atOnce)
 	var g sync.WaitGroup
 	for i, step := range steps {
 		g.Go(func() {
@@ -106,6 +107,8 @@ func (w world) carryOut(steps []plan.Step) error {
 					<-first
 				}
 			}
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			errs[i] = w.target.Apply(ctx, step.Change, silent{})
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
 )
 
 // Variable names the environment variable with the engines to test on, separated by
@@ -56,7 +57,7 @@ func Project(t testing.TB, engine client.APIClient) string {
 	t.Helper()
 	name := "flumen-test-" + strings.ToLower(rand.Text()[:8])
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		Clean(ctx, t, engine, name)
 	})
@@ -71,10 +72,15 @@ func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project s
 	if err != nil {
 		t.Error(err)
 	}
+	var g errgroup.Group
+	g.SetLimit(8)
 	for _, c := range containers {
-		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			t.Error(err)
-		}
+		g.Go(func() error {
+			return engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 	networks, err := engine.NetworkList(ctx, network.ListOptions{Filters: ofProject})
 	if err != nil {
