@@ -48,7 +48,7 @@ var attributes = []struct {
 	}, []string{"healthcheck.interval", "healthcheck.retries", "healthcheck.start_period", "healthcheck.timeout"}},
 	{"healthcheck off", func(s *spec.Service) { s.Health = &spec.Health{Test: []string{"NONE"}} }, func(s *spec.Service) { s.Health = nil }, []string{"healthcheck.test"}},
 	{"ports", func(s *spec.Service) {
-		s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1"}, {Target: 53, Protocol: "udp", Published: "42100-42999"}, {Target: 80, Protocol: "tcp", HostIP: "127.0.0.2"}}
+		s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1"}, {Target: 53, Protocol: "udp", Published: "42100-48999"}, {Target: 80, Protocol: "tcp", HostIP: "127.0.0.2"}}
 	}, func(s *spec.Service) {
 		s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1"}}
 	}, []string{"port.53/udp", "port.80/tcp"}},

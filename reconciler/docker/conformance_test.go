@@ -26,7 +26,7 @@ func TestTargetConforms(t *testing.T) {
 		targettest.Run(t, targettest.Suite{
 			Project:  "conforms",
 			Image:    enginetest.Sleeper,
-			HostPort: 42030,
+			HostPort: enginetest.HostPort(),
 			New: func(t *testing.T, project string) targettest.Target {
 				enginetest.Clean(t.Context(), t, engine, project) // of a run that was killed
 				t.Cleanup(func() { enginetest.Clean(context.Background(), t, engine, project) })

@@ -19,18 +19,19 @@ func (w world) only(resources ...spec.Resource) spec.Desired {
 }
 
 func TestAppliedNetworkIsNoDrift(t *testing.T) {
-	networks := map[string]spec.Network{
-		"plain":      {},
-		"internal":   {Internal: true, Labels: map[string]string{"a": "b"}},
-		"options":    {Driver: "bridge", DriverOpts: map[string]string{"com.docker.network.bridge.enable_icc": "false", "com.docker.network.driver.mtu": "1400"}},
-		"attachable": {Attachable: true},
-		"subnet":     {Subnets: []spec.Subnet{{Subnet: "10.213.1.0/24"}}, IPAMDriver: "default"},
-		"gateway":    {Subnets: []spec.Subnet{{Subnet: "10.213.2.0/24", Gateway: "10.213.2.7", IPRange: "10.213.2.128/25"}}},
-		"ipv6":       {EnableIPv6: true, Subnets: []spec.Subnet{{Subnet: "fd00:aa:1::/64"}, {Subnet: "10.213.3.0/24"}}},
-	}
 	eachWorld(t, func(w world) {
+		a := enginetest.Subnet()
+		networks := map[string]spec.Network{
+			"plain":      {},
+			"internal":   {Internal: true, Labels: map[string]string{"a": "b"}},
+			"options":    {Driver: "bridge", DriverOpts: map[string]string{"com.docker.network.bridge.enable_icc": "false", "com.docker.network.driver.mtu": "1400"}},
+			"attachable": {Attachable: true},
+			"subnet":     {Subnets: []spec.Subnet{{Subnet: a + ".0/24"}}, IPAMDriver: "default"},
+			"gateway":    {Subnets: []spec.Subnet{{Subnet: a + ".0/24", Gateway: a + ".7", IPRange: a + ".128/25"}}},
+			"ipv6":       {EnableIPv6: true, Subnets: []spec.Subnet{{Subnet: "fd00:aa:1::/64"}, {Subnet: a + ".0/24"}}},
+		}
 		for name, n := range networks {
-			w.Run(name, func(t *testing.T) {
+			w.Run(name, func(t *testing.T) { // one after the other: they share the range
 				w := newWorld(t, w.engine)
 				n.Key, n.Name = "net", w.project+"_net"
 				w.mustConverge(w.only(&n))
@@ -41,8 +42,9 @@ func TestAppliedNetworkIsNoDrift(t *testing.T) {
 
 func TestChangedNetworkIsReportedByField(t *testing.T) {
 	eachWorld(t, func(w world) {
-		before := &spec.Network{Key: "net", Name: w.project + "_net", Internal: true, Labels: map[string]string{"a": "1"}, Subnets: []spec.Subnet{{Subnet: "10.213.4.0/24", Gateway: "10.213.4.1"}}}
-		after := &spec.Network{Key: "net", Name: w.project + "_net", Attachable: true, Labels: map[string]string{"a": "2"}, Subnets: []spec.Subnet{{Subnet: "10.213.5.0/24", Gateway: "10.213.5.1"}}}
+		a, b := enginetest.Subnet(), enginetest.Subnet()
+		before := &spec.Network{Key: "net", Name: w.project + "_net", Internal: true, Labels: map[string]string{"a": "1"}, Subnets: []spec.Subnet{{Subnet: a + ".0/24", Gateway: a + ".1"}}}
+		after := &spec.Network{Key: "net", Name: w.project + "_net", Attachable: true, Labels: map[string]string{"a": "2"}, Subnets: []spec.Subnet{{Subnet: b + ".0/24", Gateway: b + ".1"}}}
 		w.mustConverge(w.only(before))
 		d, _ := w.drift(w.only(after)).Of(after.Ref())
 		if diff := cmp.Diff([]string{"attachable", "internal", "label.a", "subnet.0", "subnet.0.gateway"}, fieldNames(d.Fields)); diff != "" {
@@ -93,13 +95,14 @@ func TestStoppedContainerOnANetworkThatWasMadeAnewStarts(t *testing.T) {
 func TestNetworkIsPutBackWhenTheNewOneCannotBeMade(t *testing.T) {
 	eachWorld(t, func(w world) {
 		blocker := enginetest.Project(w, w.engine)
-		taken := &network.IPAM{Config: []network.IPAMConfig{{Subnet: "10.213.6.0/24"}}}
+		subnet := enginetest.Subnet() + ".0/24"
+		taken := &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
 		if _, err := w.engine.NetworkCreate(w.Context(), blocker, network.CreateOptions{IPAM: taken, Labels: map[string]string{composeProject: blocker}}); err != nil {
 			w.Fatal(err)
 		}
 		one := w.service("one")
 		w.mustConverge(w.desired(one))
-		overlapping := &spec.Network{Key: "default", Name: w.project + "_default", Subnets: []spec.Subnet{{Subnet: "10.213.6.0/24"}}}
+		overlapping := &spec.Network{Key: "default", Name: w.project + "_default", Subnets: []spec.Subnet{{Subnet: subnet}}}
 		have := w.observe(w.desired(one)).Found[overlapping.Ref()]
 		if err := w.target.Apply(w.Context(), plan.Replace{Want: overlapping, Have: have}, silent{}); err == nil {
 			w.Fatal("two networks have one subnet")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -126,8 +127,9 @@ func TestAnonymousVolumesMoveToTheNewContainer(t *testing.T) {
 
 func TestRenamedServiceTakesOverFromTheOldOne(t *testing.T) {
 	eachWorld(t, func(w world) {
+		published := strconv.Itoa(enginetest.HostPort())
 		port := func(s *spec.Service) {
-			s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1", Published: "42017"}}
+			s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1", Published: published}}
 		}
 		w.mustConverge(w.desired(w.service("old", port)))
 		w.mustConverge(w.desired(w.service("new", port)))

@@ -23,9 +23,6 @@ import (
 const startIntervalVersion = "1.44"
 
 func (t *Target) applyService(ctx context.Context, c plan.Change, p plan.Progress) error {
-	if have := haveOf(c); have.ID != "" {
-		defer t.acts.hold(have.ID)()
-	}
 	switch c := c.(type) {
 	case plan.Create:
 		return t.createService(ctx, c.Want.(*spec.Service), p)
@@ -103,11 +100,10 @@ func (t *Target) supports(s *spec.Service) error {
 
 // plot gathers what the blueprint of a service needs, and draws it.
 func (t *Target) plot(ctx context.Context, s *spec.Service, old *handover) (blueprint, error) {
-	answer, err := t.engine.ImageInspect(ctx, s.Image)
+	info, err := t.image(ctx, s.Image)
 	if err != nil {
-		return blueprint{}, fmt.Errorf("look at image %s: %w", s.Image, err)
+		return blueprint{}, err
 	}
-	info := newImageInfo(answer)
 	want := t.recall().want
 	labels := serviceLabels(want, s, info.id)
 	if labels[labelFiles], err = t.digests.label(s); err != nil {
@@ -122,6 +118,20 @@ func (t *Target) plot(ctx context.Context, s *spec.Service, old *handover) (blue
 		return blueprint{}, err
 	}
 	return draw(s, at), nil
+}
+
+// image gives what is known of an image since the last Observe: a plan is carried out
+// after the images were fetched and looked at.
+func (t *Target) image(ctx context.Context, reference string) (imageInfo, error) {
+	k := t.recall().knowledge
+	if info, ok := k.images[k.references[reference]]; ok {
+		return info, nil
+	}
+	answer, err := t.engine.ImageInspect(ctx, reference)
+	if err != nil {
+		return imageInfo{}, fmt.Errorf("look at image %s: %w", reference, err)
+	}
+	return newImageInfo(answer), nil
 }
 
 // movedVolumes gives those anonymous volumes of the old container for which the new one
@@ -172,6 +182,7 @@ func (t *Target) createContainer(ctx context.Context, s *spec.Service, name stri
 	answer, err := t.engine.ContainerCreate(ctx, b.config, b.host, networking, platform(s.Platform), name)
 	switch {
 	case err == nil:
+		t.acts.acted(answer.ID)
 		return answer.ID, true, nil
 	case cerrdefs.IsConflict(err):
 		id, err = t.accept(ctx, s, name)
@@ -218,7 +229,9 @@ func (t *Target) furnish(ctx context.Context, s *spec.Service, id string, b blue
 		if i == 0 {
 			continue
 		}
-		if err := t.engine.NetworkConnect(ctx, e.network, id, e.settings); err != nil {
+		err := t.engine.NetworkConnect(ctx, e.network, id, e.settings)
+		t.acts.acted(id)
+		if err != nil {
 			return fmt.Errorf("connect to %s: %w", e.network, err)
 		}
 	}

@@ -174,12 +174,13 @@ func TestUpdatesHappenInPlace(t *testing.T) {
 
 func TestSeveralNetworksAreConnectedBeforeTheStart(t *testing.T) {
 	eachWorld(t, func(w world) {
-		a := &spec.Network{Key: "a", Name: w.project + "_a", Subnets: []spec.Subnet{{Subnet: "10.213.7.0/24"}}}
+		subnet := enginetest.Subnet()
+		a := &spec.Network{Key: "a", Name: w.project + "_a", Subnets: []spec.Subnet{{Subnet: subnet + ".0/24"}}}
 		one := w.service("one", func(s *spec.Service) {
-			s.Networks = append(s.Networks, spec.Attachment{Network: "a", Name: a.Name, Aliases: []string{"x"}, IPv4: "10.213.7.9"})
+			s.Networks = append(s.Networks, spec.Attachment{Network: "a", Name: a.Name, Aliases: []string{"x"}, IPv4: subnet + ".9"})
 		})
 		w.mustConverge(w.desired(a, one))
-		if got := w.inspect(one.Container).NetworkSettings.Networks[a.Name].IPAddress; got != "10.213.7.9" {
+		if got := w.inspect(one.Container).NetworkSettings.Networks[a.Name].IPAddress; got != subnet+".9" {
 			w.Errorf("address %q", got)
 		}
 	})

@@ -51,6 +51,9 @@ func (t *Target) Kinds() []spec.Kind {
 
 // Observe looks at everything the spec names or the project owns.
 func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	if _, err := t.engine.Ping(ctx); err != nil {
+		return drift.Observed{}, fmt.Errorf("reach the engine: %w", err)
+	}
 	engine, err := t.engineFacts(ctx)
 	if err != nil {
 		return drift.Observed{}, err
@@ -78,15 +81,12 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	return seen, nil
 }
 
-// engineFacts asks the engine once, and shows in doing so that it can be reached.
+// engineFacts asks the engine once.
 func (t *Target) engineFacts(ctx context.Context) (facts, error) {
 	t.mu.Lock()
 	known := t.facts
 	t.mu.Unlock()
 	if known != nil {
-		if _, err := t.engine.Ping(ctx); err != nil {
-			return facts{}, fmt.Errorf("reach the engine: %w", err)
-		}
 		return *known, nil
 	}
 	f, err := t.ask(ctx)
@@ -116,8 +116,11 @@ func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 	if t.recall().want.Project == "" {
 		return errors.New("nothing was observed yet: observe the project before changing it")
 	}
-	if have := haveOf(c); have.ID != "" && !have.Owned {
-		return fmt.Errorf("%s does not belong to the project and is left alone", c.Ref())
+	if have := haveOf(c); have.ID != "" {
+		if !have.Owned {
+			return fmt.Errorf("%s does not belong to the project and is left alone", c.Ref())
+		}
+		defer t.acts.hold(have.ID)()
 	}
 	err := t.apply(ctx, c, p)
 	if failure := (*plan.Failure)(nil); err == nil || errors.As(err, &failure) {

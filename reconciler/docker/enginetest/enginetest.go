@@ -5,6 +5,8 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	mathrand "math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -63,6 +65,16 @@ func Project(t testing.TB, engine client.APIClient) string {
 	})
 	return name
 }
+
+// Subnet gives the first three numbers of an address range that no other test has, as in
+// "10.213.7": an engine allows no two networks that overlap.
+func Subnet() string {
+	return fmt.Sprintf("10.%d.%d", 130+mathrand.IntN(100), mathrand.IntN(256))
+}
+
+// HostPort gives a port of an engine's host that no other test has, below those that the
+// system hands out.
+func HostPort() int { return 20000 + mathrand.IntN(10000) }
 
 // Clean removes everything of a project.
 func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project string) {
