@@ -1,5 +1,7 @@
 package spec
 
+import "time"
+
 // PullPolicy says when an image is fetched from its registry.
 type PullPolicy string
 
@@ -31,8 +33,10 @@ type Build struct {
 	Network          string
 	NoCache          bool
 	// Digest covers all of the above and every file of the context that
-	// .dockerignore lets through: "sha256:...".
-	Digest string
+	// .dockerignore lets through: "sha256:...". Modified is when the newest of these
+	// files changed.
+	Digest   string
+	Modified time.Time
 }
 
 // Ref is "image/NAME".

@@ -49,7 +49,7 @@ func (i *images) observe(ctx context.Context, want spec.Desired) (map[spec.Ref]d
 	for n, w := range wanted {
 		switch err := errs[n]; {
 		case err == nil && runsOn(answers[n], w.Platform):
-			found[w.Ref()] = foundImage(w, answers[n])
+			found[w.Ref()] = foundImage(want.Project, w, answers[n])
 		case err != nil && !cerrdefs.IsNotFound(err):
 			blind[w.Ref()] = "inspect the image: " + err.Error()
 		}
@@ -57,17 +57,32 @@ func (i *images) observe(ctx context.Context, want spec.Desired) (map[spec.Ref]d
 	return found, blind
 }
 
-// foundImage reads which build an image is of from its label. One that was built by
-// somebody else has none, so it is built anew.
-func foundImage(want *spec.Image, have image.InspectResponse) drift.Found {
+// foundImage reads which build an image is of from its label. One that docker compose
+// built for the project has none: it counts as built from the files as they are, unless
+// they have changed since. One that anybody else built is built anew.
+func foundImage(project string, want *spec.Image, have image.InspectResponse) drift.Found {
 	f := drift.Found{Ref: want.Ref(), ID: have.ID, Owned: true, State: drift.Present, Fields: spec.Fields{}}
 	if want.Build == nil || have.Config == nil {
 		return f
 	}
-	if digest := have.Config.Labels[labelBuild]; digest != "" {
+	digest := have.Config.Labels[labelBuild]
+	tagged := have.Metadata.LastTagTime // that of the build: Created may be the base image's
+	switch {
+	case digest != "":
 		f.Fields["build"] = spec.Plain(digest)
+	case !composeBuilt(project, have.Config.Labels):
+	case tagged.IsZero():
+		f.Blind = map[string]string{"build": "docker compose built it, and the engine does not tell when; if it is as its files are, say so with: docker tag " + want.Name + " " + want.Name}
+	case !want.Build.Modified.After(tagged):
+		f.Fields["build"] = spec.Plain(want.Build.Digest)
 	}
 	return f
+}
+
+// composeBuilt tells an image that docker compose built for the project. With the
+// classic builder it names no project, only itself.
+func composeBuilt(project string, labels map[string]string) bool {
+	return labels[composeProject] == project || labels[composeProject] == "" && labels[composeBuilder] != ""
 }
 
 // runsOn tells whether an image is of a platform like "linux/arm64" or "linux/arm/v7".

@@ -22,6 +22,7 @@ const (
 	composeVersion    = composePrefix + "version"
 	composeNetwork    = composePrefix + "network"
 	composeVolume     = composePrefix + "volume"
+	composeBuilder    = composePrefix + "image.builder"
 )
 
 // The labels of the agent. None holds the revision, or every commit would be drift.

@@ -18,7 +18,7 @@ import (
 
 // buildDigest covers everything that makes the image: two builds of equal
 // digests are the same build. File times are not in it, modes and links are.
-func buildDigest(b *spec.Build, platform string) (string, error) {
+func buildDigest(b *spec.Build, platform string) (digest, error) {
 	t := tree{hash: sha256.New(), files: math.MaxInt, bytes: math.MaxInt64}
 	fmt.Fprintf(t.hash, "%q %q %q %q\n", platform, b.Target, b.Network, b.DockerfileInline)
 	for _, name := range slices.Sorted(maps.Keys(b.Args)) {
@@ -30,16 +30,16 @@ func buildDigest(b *spec.Build, platform string) (string, error) {
 	if b.Dockerfile != "" {
 		content, err := os.ReadFile(b.Dockerfile)
 		if err != nil {
-			return "", err
+			return digest{}, err
 		}
 		fmt.Fprintf(t.hash, "dockerfile %q\n", content)
 	}
 	ignore, err := ignored(b)
 	if err != nil {
-		return "", err
+		return digest{}, err
 	}
 	err = t.walk(b.Context, ignore)
-	return t.sum(), err
+	return digest{sum: t.sum(), modified: t.modified}, err
 }
 
 // ignored tells what .dockerignore keeps out of the context. A file beside the

@@ -132,11 +132,11 @@ func buildSum(t *testing.T, dir string, edit ...func(*spec.Build)) string {
 	for _, e := range edit {
 		e(b)
 	}
-	sum, err := buildDigest(b, "")
+	d, err := buildDigest(b, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sum
+	return d.sum
 }
 
 func TestBuildDigestFollowsTheContext(t *testing.T) {

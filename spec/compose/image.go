@@ -113,9 +113,9 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 }
 
 func (c *conversion) digestBuild(at place, b *spec.Build, platform string) {
-	sum, err := buildDigest(b, platform)
+	d, err := buildDigest(b, platform)
 	if err != nil {
 		c.fault(at, "", "build context %s cannot be read: %v", c.shown(filepath.Clean(b.Context)), err)
 	}
-	b.Digest = sum
+	b.Digest, b.Modified = d.sum, d.modified
 }
