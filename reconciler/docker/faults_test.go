@@ -1,0 +1,141 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/docker/docker/client"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/docker/engineproxy"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+var errHarm = errors.New("harm done by the test")
+
+// between puts a proxy between the target and its engine; harm is asked ahead of each
+// call.
+func (w world) between(harm func(c engineproxy.Call, mutation int) error) (world, *engineproxy.Proxy) {
+	w.Helper()
+	dir, err := os.MkdirTemp("", "proxy") // a socket's path must be short
+	if err != nil {
+		w.Fatal(err)
+	}
+	proxy, err := engineproxy.Start(dir, w.engine.DaemonHost())
+	if err != nil {
+		w.Fatal(err)
+	}
+	proxy.Before = harm
+	w.Cleanup(func() {
+		proxy.Close()
+		os.RemoveAll(dir)
+	})
+	w.target = New(enginetest.Connect(w, proxy.Host))
+	return w, proxy
+}
+
+func TestContainerThatCannotBeInspectedIsUnseen(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one, two := w.service("one"), w.service("two")
+		w.mustConverge(w.desired(one, two))
+		id := w.inspect(one.Container).ID
+		w, _ = w.between(func(c engineproxy.Call, _ int) error {
+			if strings.HasSuffix(c.Path, "/containers/"+id+"/json") {
+				return errHarm
+			}
+			return nil
+		})
+		d := w.drift(w.desired(one, two))
+		if len(d) != 1 || d[0].Ref != one.Ref() || d[0].Verdict != drift.Unseen {
+			w.Errorf("drift: %v", d)
+		}
+	})
+}
+
+func TestKindThatCannotBeListedIsUnseen(t *testing.T) {
+	for list, kind := range map[string]spec.Kind{"/containers/json": spec.KindService, "/networks": spec.KindNetwork, "/volumes": spec.KindVolume} {
+		t.Run(string(kind), func(t *testing.T) {
+			eachWorld(t, func(w world) {
+				want := w.desired(w.service("one"), &spec.Volume{Key: "data", Name: w.project + "_data"})
+				w.mustConverge(want)
+				w, _ = w.between(func(c engineproxy.Call, _ int) error {
+					if strings.HasSuffix(c.Path, list) {
+						return errHarm
+					}
+					return nil
+				})
+				for _, d := range w.drift(want) {
+					if d.Ref.Kind != kind || d.Verdict != drift.Unseen {
+						w.Errorf("%s is %s", d.Ref, d.Verdict)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestLookingChangesNothing(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"), w.service("two"))
+		w.mustConverge(want)
+		w, proxy := w.between(nil)
+		w.mustConverge(want)
+		if calls := proxy.Mutations(); len(calls) > 0 {
+			w.Errorf("calls: %v", calls)
+		}
+	})
+}
+
+func TestReplacementGoesOnAfterAFailureAtAnyCall(t *testing.T) {
+	eachWorld(t, func(w world) {
+		const calls = 8 // create, policy, stop, two renames, start, stop, remove
+		for call := 1; call <= calls; call++ {
+			w.Run(fmt.Sprint(call), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				var armed atomic.Bool
+				w, _ = w.between(func(_ engineproxy.Call, mutation int) error {
+					if armed.Load() && mutation == call {
+						return errHarm
+					}
+					return nil
+				})
+				always := func(s *spec.Service) { s.Restart = "always" }
+				before := newWorld(t, w.engine)
+				before.project = w.project
+				before.mustConverge(w.desired(w.service("one", always, revision("1"))))
+				id := w.inspect(w.project + "-one-1").ID
+
+				armed.Store(true)
+				err := w.converge(w.desired(w.service("one", always, revision("2"))))
+				armed.Store(false)
+				if err == nil {
+					w.Error("the failure was not told")
+				}
+				if c, lookErr := w.engine.ContainerInspect(w.Context(), w.project+"-one-1"); lookErr != nil || !c.State.Running || c.ID != id && c.Config.Labels[labelReplaces] != id {
+					w.Errorf("after %v: neither the old nor the new one runs (%v)", err, lookErr)
+				}
+				w.mustConverge(w.desired(w.service("one", always, revision("2"))))
+				if diff := cmp.Diff([]string{w.project + "-one-1"}, w.names()); diff != "" {
+					w.Error(diff)
+				}
+			})
+		}
+	})
+}
+
+func TestUnreachableEngineIsTold(t *testing.T) {
+	engine, err := client.NewClientWithOpts(client.WithHost("unix://" + t.TempDir() + "/none.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(engine).Observe(t.Context(), spec.Desired{Project: "p"}); !client.IsErrConnectionFailed(err) {
+		t.Errorf("got %v", err)
+	}
+}
