@@ -33,7 +33,7 @@ var attributes = []struct {
 	}, []string{"env.A", "env.DB_PASSWORD", "env.EMPTY"}},
 	{"labels", func(s *spec.Service) { s.Labels = map[string]string{"a": "b", "c.d": ""} }, func(s *spec.Service) { s.Labels = nil }, []string{"label.a", "label.c.d"}},
 	{"user", func(s *spec.Service) { s.User = "1000:1000" }, func(s *spec.Service) { s.User = "" }, []string{"user"}},
-	{"working_dir", func(s *spec.Service) { s.WorkingDir = "/work/" }, func(s *spec.Service) { s.WorkingDir = "/other" }, []string{"working_dir"}},
+	{"working_dir", func(s *spec.Service) { s.WorkingDir = "/srv/" }, func(s *spec.Service) { s.WorkingDir = "/other" }, []string{"working_dir"}},
 	{"hostname", func(s *spec.Service) { s.Hostname = "here" }, func(s *spec.Service) { s.Hostname = "" }, []string{"hostname"}},
 	{"tty and stdin", func(s *spec.Service) { s.TTY, s.StdinOpen = true, true }, func(s *spec.Service) { s.TTY, s.StdinOpen = false, false }, []string{"stdin_open", "tty"}},
 	{"init", func(s *spec.Service) { s.Init = true }, func(s *spec.Service) { s.Init = false }, []string{"init"}},
