@@ -62,6 +62,14 @@ func (o *ownActs) forgetOld() {
 	}
 }
 
+// sure tells whether a change of the thing is under way: what makes it sees for
+// itself what becomes of the thing.
+func (o *ownActs) sure(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.held[id] > 0
+}
+
 // mine tells whether an event about a thing comes from the agent's own acts. at is on
 // the agent's clock.
 func (o *ownActs) mine(id string, at time.Time) bool {

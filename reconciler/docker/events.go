@@ -49,7 +49,7 @@ func (t *Target) watch(ctx context.Context, project string, out chan<- Event) er
 			return err
 		case m := <-messages:
 			event, ok := t.interpret(m, project, engine)
-			if !ok {
+			if !ok && !t.fell(ctx, m, project) {
 				continue
 			}
 			select {
@@ -76,26 +76,38 @@ func eventFilter() filters.Args {
 	return f
 }
 
-// interpret tells what an event of the engine means for the project, if anything.
+// interpret tells what an event of the engine means for the project, and whether it
+// means anything.
 func (t *Target) interpret(m events.Message, project string, engine facts) (Event, bool) {
 	e := Event{Action: string(m.Action), At: time.Unix(0, m.TimeNano).Add(-engine.ahead)}
-	if t.acts.mine(m.Actor.ID, e.At) {
-		return e, false
-	}
+	mine := t.acts.mine(m.Actor.ID, e.At)
 	switch m.Type {
 	case events.ContainerEventType:
 		e.Ref = refOf(m.Actor.Attributes)
-		return e, belongs(m.Actor.Attributes, project)
+		return e, !mine && belongs(m.Actor.Attributes, project)
 	case events.NetworkEventType:
-		// A container that starts or stops connects and disconnects.
-		if t.acts.mine(m.Actor.Attributes["container"], e.At) {
-			return e, false
-		}
 		e.Ref = refOfName[*spec.Network](t.recall().want, m.Actor.Attributes["name"])
+		// A container that starts or stops connects and disconnects.
+		mine = mine || t.acts.mine(m.Actor.Attributes["container"], e.At)
 	case events.VolumeEventType:
 		e.Ref = refOfName[*spec.Volume](t.recall().want, m.Actor.ID)
 	}
-	return e, e.Ref != spec.Ref{}
+	return e, !mine && e.Ref != spec.Ref{}
+}
+
+// fell tells whether a container ended right after the agent was done with it, and so
+// close to its acts that the event alone looks like one of them: a container that the
+// agent stopped is gone by then, or is kept under another name.
+func (t *Target) fell(ctx context.Context, m events.Message, project string) bool {
+	if m.Action != events.ActionDie || !belongs(m.Actor.Attributes, project) || t.acts.sure(m.Actor.ID) {
+		return false
+	}
+	c, err := t.engine.ContainerInspect(ctx, m.Actor.ID)
+	if err != nil || c.State.Running {
+		return false
+	}
+	s, ok := t.recall().want.Find(refOf(m.Actor.Attributes)).(*spec.Service)
+	return ok && s.Container == nameOfContainer(c) && !(s.Job && c.State.ExitCode == 0)
 }
 
 // refOfName finds what the spec knows under a name of the engine.
