@@ -40,13 +40,18 @@ type handover struct {
 	container container.InspectResponse
 }
 
-// newHandover takes a container for the old half of a replacement.
-func newHandover(c container.InspectResponse) *handover {
+// newHandover takes a container for the old half of a replacement. What the spec wants to
+// run is to run again, whether or not it does at the moment: a run that was broken off
+// may have stopped it.
+func newHandover(c container.InspectResponse, want spec.Desired) *handover {
+	_, known := want.Find(refOf(c.Config.Labels)).(*spec.Service)
 	return &handover{
 		id: c.ID, name: strings.TrimSuffix(nameOfContainer(c), prevSuffix), policy: c.HostConfig.RestartPolicy,
-		ran: c.State.Running || c.State.Restarting, container: c,
+		ran: runs(c) || known && !endedWell(c, want), container: c,
 	}
 }
+
+func runs(c container.InspectResponse) bool { return c.State.Running || c.State.Restarting }
 
 // predecessor reads back the handover that a container is the new half of, if the old
 // half is still there.
@@ -65,16 +70,21 @@ func (t *Target) predecessor(ctx context.Context, c container.InspectResponse) (
 	if !strings.HasSuffix(old.Name, prevSuffix) {
 		return nil, nil
 	}
-	h := newHandover(old)
-	h.policy = drawRestart(c.Config.Labels[labelRestart])
-	// It was stopped for the new one. A job that had ended was not.
-	h.ran = !endedWell(old, t.recall().want)
+	h := newHandover(old, t.recall().want)
+	h.stoppedFor(c, t.recall().want)
 	return h, nil
+}
+
+// stoppedFor takes from a new half what the old one was before it was stopped for it. A
+// job that had ended was not stopped.
+func (h *handover) stoppedFor(next container.InspectResponse, want spec.Desired) {
+	h.policy = drawRestart(next.Config.Labels[labelRestart])
+	h.ran = !endedWell(h.container, want)
 }
 
 func endedWell(c container.InspectResponse, want spec.Desired) bool {
 	s, ok := want.Find(refOf(c.Config.Labels)).(*spec.Service)
-	return ok && s.Job && c.State.ExitCode == 0
+	return ok && s.Job && !runs(c) && c.State.ExitCode == 0
 }
 
 // replace makes a container anew. Whatever fails before the new one is ready, the old
@@ -94,7 +104,7 @@ func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found,
 		return err
 	}
 	if leftover.Config != nil && leftover.Config.Labels[labelReplaces] == old.id {
-		old.policy = drawRestart(leftover.Config.Labels[labelRestart])
+		old.stoppedFor(leftover, t.recall().want)
 	}
 	id, err := t.make(ctx, s, s.Container+nextSuffix, old)
 	if err != nil {
@@ -121,7 +131,7 @@ func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.Ins
 		return nil, err
 	}
 	if before == nil {
-		old := newHandover(c)
+		old := newHandover(c, t.recall().want)
 		if strings.HasSuffix(c.Name, prevSuffix) {
 			// Stopped by a run that was broken off, which took its policy away too.
 			old.policy, old.ran = drawRestart(s.Restart), !endedWell(c, t.recall().want)
@@ -137,7 +147,7 @@ func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.Ins
 		if err := t.removeContainer(ctx, before.id, silent{}); err != nil {
 			return nil, fmt.Errorf("remove %s%s: %w", before.name, prevSuffix, err)
 		}
-		return newHandover(c), nil
+		return newHandover(c, t.recall().want), nil
 	}
 	return before, nil
 }

@@ -162,7 +162,7 @@ func (w world) breakOff(s *spec.Service, after string) {
 	w.Helper()
 	ctx := w.Context()
 	have := w.observe(w.desired(s)).Found[s.Ref()]
-	old := newHandover(w.inspect(have.ID))
+	old := newHandover(w.inspect(have.ID), w.desired(s))
 	id, err := w.target.make(ctx, s, s.Container+nextSuffix, old)
 	if err != nil {
 		w.Fatal(err)
@@ -229,7 +229,7 @@ func TestReplacementBrokenOffAnywhereCanBeTakenBack(t *testing.T) {
 
 func TestReplacementBrokenOffIsRolledBackWhenItFails(t *testing.T) {
 	eachWorld(t, func(w world) {
-		for _, step := range []string{"in place", "started"} {
+		for _, step := range brokenOff {
 			w.Run(step, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, w.engine)
