@@ -36,9 +36,11 @@ type Agent struct {
 
 	mailbox chan string // capacity one: the newest reason to look is enough
 	current *spec.Desired
+	fresh   bool           // current has not been seen ready yet
 	good    []spec.Desired // the newest revisions that became ready, newest first
 	retry   backoff
-	said    string // the last condition that was logged, so that each is said once
+	ran     time.Time // when the last run began
+	said    string    // the last condition that was logged, so that each is said once
 }
 
 // Run looks, converges and keeps looking until ctx ends. A run in progress is ended
@@ -79,7 +81,7 @@ func (a *Agent) look(why string) {
 // untilNext is how long to sleep when nobody calls.
 func (a *Agent) untilNext() time.Duration {
 	wait := a.Interval
-	if next, ok := a.retry.next(); ok {
+	if next, ok := a.retry.next(a.ran); ok {
 		wait = min(wait, time.Until(next))
 	}
 	return max(wait, 0)
@@ -88,13 +90,13 @@ func (a *Agent) untilNext() time.Duration {
 // pass loads the desired state and converges to it. When a newer one comes while it
 // is at it, the run is cut short and the newer one has its turn.
 func (a *Agent) pass(ctx context.Context, why string) {
-	isNew := a.load(ctx)
+	a.load(ctx)
 	for a.current != nil && ctx.Err() == nil {
-		overtaken := a.run(ctx, *a.current, why, isNew)
+		overtaken := a.run(ctx, *a.current, why)
 		if !overtaken {
 			return
 		}
-		why, isNew = "newer revision", true
+		why = "newer revision"
 	}
 }
 
@@ -107,7 +109,7 @@ func (a *Agent) load(ctx context.Context) (isNew bool) {
 	}
 	isNew = a.current == nil || a.current.Revision.ID != want.Revision.ID
 	if isNew {
-		a.current = &want
+		a.current, a.fresh = &want, true
 		a.retry.at(want.Revision.ID)
 		a.Log.Info("revision loaded", "project", want.Project, "revision", want.Revision.Short())
 	}
@@ -115,30 +117,90 @@ func (a *Agent) load(ctx context.Context) (isNew bool) {
 }
 
 // run does one run, and tells whether a newer revision ended it. Reasons to look
-// that come in the meantime are looked at for a newer revision, and kept.
-func (a *Agent) run(ctx context.Context, want spec.Desired, why string, isNew bool) (overtaken bool) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// that come in the meantime are looked at for a newer revision; what has to be brought
+// back is brought back beside the run, which may wait for health for a long time.
+func (a *Agent) run(parent context.Context, want spec.Desired, why string) (overtaken bool) {
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	o := Options{Trigger: why, Refresh: isNew, KeepMoved: !isNew, Rules: []plan.Rule{a.retry.rule(time.Now())}}
-	done := make(chan report.Report, 1)
+	a.ran = time.Now()
+	under := &underWay{}
+	o := Options{Trigger: why, Refresh: a.fresh, KeepMoved: !a.fresh, Rules: []plan.Rule{a.retry.rule(a.ran)}, follow: under.listen}
+	done, beside := make(chan report.Report, 1), (chan report.Report)(nil)
 	go func() { done <- a.once(ctx, want, o) }()
 	again := ""
 	for {
 		select {
 		case rep := <-done:
-			a.finish(rep)
-			a.tidy(ctx, want, rep)
+			if beside != nil {
+				a.finish(parent, <-beside)
+			}
+			a.finish(parent, rep)
+			a.tidy(parent, want, rep)
 			if again != "" {
 				a.look(again)
 			}
 			return overtaken
+		case rep := <-beside:
+			beside = nil
+			if len(rep.Steps) > 0 {
+				a.finish(parent, rep)
+			}
 		case again = <-a.mailbox:
-			if a.load(ctx) {
+			switch {
+			case a.load(ctx):
 				overtaken, again = true, ""
 				cancel(errNewer)
+			case beside == nil && !overtaken && !a.NoHeal:
+				beside = a.mendBeside(ctx, want, again, under)
 			}
 		}
 	}
+}
+
+// mendBeside brings back what is not under way in the run that goes on.
+func (a *Agent) mendBeside(ctx context.Context, want spec.Desired, why string, under *underWay) chan report.Report {
+	o := Options{Trigger: why, KeepMoved: true, beside: true, Rules: []plan.Rule{under.rule(), a.retry.rule(time.Now())}}
+	done := make(chan report.Report, 1)
+	go func() { done <- a.Reconciler.Converge(ctx, want, o) }()
+	return done
+}
+
+// underWay are the things that a run is to change and has not done with.
+type underWay struct {
+	mu      sync.Mutex
+	planned bool
+	refs    map[spec.Ref]bool
+}
+
+func (u *underWay) listen(e Event) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch e.Kind {
+	case Planned:
+		u.planned, u.refs = true, map[spec.Ref]bool{}
+		for _, s := range e.Plan.Steps() {
+			u.refs[s.Change.Ref()] = true
+		}
+	case StepDone:
+		delete(u.refs, e.Step.Change.Ref())
+	}
+}
+
+// rule lets pass only what brings back a service that the run does not change itself:
+// all else is for the next run.
+func (u *underWay) rule() plan.Rule {
+	return plan.Rule{Name: "under-way", Holds: func(s plan.Step) string {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		ref := s.Change.Ref()
+		switch s.Change.(type) {
+		case plan.Start, plan.Create:
+			if ref.Kind == spec.KindService && u.planned && !u.refs[ref] {
+				return ""
+			}
+		}
+		return "a run is under way"
+	}}
 }
 
 // once looks, or looks and converges.
@@ -149,14 +211,26 @@ func (a *Agent) once(ctx context.Context, want spec.Desired, o Options) report.R
 	return a.Reconciler.Converge(ctx, want, o)
 }
 
-// finish takes note of a run that is over, and says what is worth saying.
-func (a *Agent) finish(rep report.Report) {
+// finish takes note of a run that is over, and says what is worth saying. A run that
+// was cut short on purpose has failed at nothing.
+func (a *Agent) finish(ctx context.Context, rep report.Report) {
+	if rep.CutShort {
+		if ctx.Err() != nil {
+			a.Log.Info("run cut short", "cause", context.Cause(ctx))
+		}
+		return
+	}
 	if rep.Revision.ID == a.retry.revision {
-		a.retry.note(rep.Steps, time.Now())
+		a.retry.note(rep, time.Now())
+		a.fresh = a.fresh && !rep.Ready
 	}
 	if a.Reported != nil {
 		a.Reported(rep)
 	}
+	a.say(rep)
+}
+
+func (a *Agent) say(rep report.Report) {
 	attrs := []any{"revision", rep.Revision.Short(), "cause", rep.Trigger, "took", rep.Took.Round(time.Millisecond)}
 	switch {
 	case rep.Fault != "":
@@ -172,8 +246,18 @@ func (a *Agent) finish(rep report.Report) {
 	case rep.Ready:
 		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
 	default:
-		a.sayOnce(slog.LevelWarn, "steps are held", "held", len(rep.Held), "revision", rep.Revision.Short())
+		a.sayOnce(slog.LevelWarn, "steps are held", append([]any{"held", len(rep.Held), "revision", rep.Revision.Short()}, firstHeld(rep.Held)...)...)
 	}
+}
+
+// firstHeld names one held thing that does not work, so that the log says where to look.
+func firstHeld(held []plan.Held) []any {
+	for _, h := range held {
+		if !h.Works {
+			return []any{"ref", h.Ref.String(), "rule", h.Rule, "cause", h.Reason}
+		}
+	}
+	return nil
 }
 
 // tidy removes what a revision that became ready leaves behind: images built for

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -248,6 +249,120 @@ func TestImagesOfTheCurrentAndTheLastGoodRevisionAreKept(t *testing.T) {
 		b.load(desired("4", []*spec.Service{service("db")}), nil)
 		if diff := cmp.Diff([][]string{{"2", "1"}, {"4", "2"}}, h.kept); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+func TestAgentRestsAfterAFailureThatMendedItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("late")] = func(ctx context.Context, c plan.Change, p plan.Progress) error {
+			w.mu.Lock()
+			w.found[c.Ref()] = running(service("late")) // after the tier's timeout it is healthy after all
+			w.mu.Unlock()
+			return fails(ctx, c, p)
+		}
+		b := start(t, w, desired("1", []*spec.Service{service("late")}))
+		defer b.stop()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if runs := len(b.reports); runs > 4 {
+			t.Errorf("%d runs in ten minutes with nothing to do", runs)
+		}
+	})
+}
+
+func TestRevisionThatFailedAtFirstIsStillFollowedInFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		old := service("web")
+		w.found[old.Ref()] = running(old)
+		moved := w.found[old.Ref()]
+		moved.Fields = service("web").Fields()
+		moved.Fields["image"] = spec.Plain("i (sha256:0123, moved)")
+		w.found[old.Ref()] = moved
+		w.apply[ref("db")] = fails
+		b := start(t, w, desired("1", []*spec.Service{service("db")}, []*spec.Service{service("web")}))
+		defer b.stop()
+		w.mu.Lock()
+		delete(w.apply, ref("db"))
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		indexOf(t, b.did(), "replace service/web")
+	})
+}
+
+func TestStepThatIsDoneAndDiffersAllTheSameWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		stubborn := running(service("db"))
+		stubborn.Fields = service("other").Fields()
+		w.found[ref("db")] = stubborn
+		w.apply[ref("db")] = func(context.Context, plan.Change, plan.Progress) error { return nil }
+		b := start(t, w, desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		keep := func() { w.mu.Lock(); w.found[ref("db")] = stubborn; w.mu.Unlock() }
+		for range 20 {
+			keep()
+			b.look("engine event")
+			synctest.Wait()
+		}
+		if tries := len(b.did()); tries > 2 {
+			t.Errorf("replaced %d times in a row", tries)
+		}
+	})
+}
+
+func TestServiceThatDiesAgainAndAgainIsNotStartedWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		for range 50 {
+			b.world.stop(ref("db"))
+			b.look("engine event")
+			synctest.Wait()
+			time.Sleep(3 * time.Second)
+		}
+		if starts := len(b.did()) - 1; starts < 3 || starts > 8 {
+			t.Errorf("started %d times in 150 seconds", starts)
+		}
+	})
+}
+
+func TestServiceThatWritesItsOwnMountedFileIsNotMadeAnewWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		writing := func(digest string) *spec.Service {
+			s := service("acme")
+			s.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/srv/acme.json", Target: "/acme.json", Digest: digest}}
+			return s
+		}
+		b := start(t, newWorld(), desired("0", []*spec.Service{writing("0")}))
+		defer b.stop()
+		for i := range 50 {
+			revision := string(rune('A' + i))
+			b.load(desired(revision, []*spec.Service{writing(revision)}), nil)
+			time.Sleep(time.Second)
+		}
+		if replaces := len(b.did()) - 1; replaces < 2 || replaces > 6 {
+			t.Errorf("made anew %d times in 50 seconds", replaces)
+		}
+	})
+}
+
+func TestWhatDiesWhileARunWaitsIsBroughtBackBesideIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("slow")] = never
+		b := start(t, w, desired("1", []*spec.Service{service("db")}, []*spec.Service{service("slow")}))
+		defer b.stop()
+		b.world.stop(ref("db"))
+		began := time.Now()
+		b.look("engine event")
+		synctest.Wait()
+		indexOf(t, b.did(), "start service/db")
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("it waited %s", waited)
 		}
 	})
 }

@@ -23,8 +23,13 @@ const actsAtOnce = 8
 // Reconciler brings a system to a desired state, one run at a time.
 type Reconciler struct {
 	Targets []Target
-	Listen  Listener         // may be nil
-	Now     func() time.Time // nil: time.Now
+	// Lock keeps others from changing the project until it is released; it waits for
+	// its turn. Nil: nobody else is there.
+	Lock   func(ctx context.Context, project string) (release func(), err error)
+	Listen Listener         // may be nil
+	Now    func() time.Time // nil: time.Now
+
+	listening sync.Mutex // Listen is told one thing at a time
 }
 
 // Options say how one run goes about it.
@@ -39,8 +44,14 @@ type Options struct {
 	KeepMoved bool
 	// Upto is the last tier to converge; "" is all of them.
 	Upto string
+	// Fingerprint is that of the plan a person has agreed to; another one is refused.
+	Fingerprint string
 	// Rules are guards beside the plan's own.
 	Rules []plan.Rule
+
+	made   []spec.Ref // images that were had in this run: containers follow them
+	beside bool       // the caller holds the lock already
+	follow Listener   // told of this run's events beside Listen; may be nil
 }
 
 // Look observes and compares. It changes nothing.
@@ -95,7 +106,7 @@ func (r *Reconciler) planAround(ctx context.Context, want spec.Desired, have dri
 func build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
 	rules := slices.Clone(o.Rules)
 	if o.KeepMoved {
-		rules = append(rules, plan.KeepMovedTags)
+		rules = append(rules, plan.KeepMovedTags(o.made...))
 	}
 	if o.Upto != "" {
 		rules = append(rules, plan.Beyond(want, o.Upto))
@@ -125,11 +136,17 @@ func stale(want spec.Desired, d drift.Drift) drift.Drift {
 func (r *Reconciler) Execute(ctx context.Context, want spec.Desired, p plan.Plan) report.Report {
 	began := r.now()
 	rep := report.Report{Project: p.Project, Revision: p.Revision, At: began, Held: p.Held}
-	e := r.execution(want)
+	release, err := r.lock(ctx, want.Project, false)
+	if err != nil {
+		rep.Fault = err.Error()
+		return rep
+	}
+	defer release()
+	e := r.execution(want, nil)
 	e.emit(Event{Kind: Planned, Plan: &p})
 	rep.Steps = e.run(ctx, p)
 	if ctx.Err() != nil {
-		rep.Fault = "cut short: " + context.Cause(ctx).Error()
+		rep.Fault, rep.CutShort = "cut short: "+context.Cause(ctx).Error(), true
 	}
 	rep.Took = r.now().Sub(began)
 	rep.Ready = rep.Err() == nil
@@ -143,16 +160,24 @@ func (r *Reconciler) Converge(ctx context.Context, want spec.Desired, o Options)
 	began := r.now()
 	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began}
 	if err := r.converge(ctx, want, o, &rep); err != nil {
-		rep.Fault, rep.Ready = err.Error(), false
+		rep.Fault, rep.Ready, rep.CutShort = err.Error(), false, ctx.Err() != nil
 	}
 	rep.Took = r.now().Sub(began)
 	return rep
 }
 
 func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options, rep *report.Report) error {
+	release, err := r.lock(ctx, want.Project, o.beside)
+	if err != nil {
+		return err
+	}
+	defer release()
 	p, before, err := r.Plan(ctx, want, o)
 	if err != nil {
 		return err
+	}
+	if o.Fingerprint != "" && o.Fingerprint != p.Fingerprint {
+		return errors.New("what runs has changed since the plan was made, so another one would be carried out; nothing was changed: look again with flumen-agent plan")
 	}
 	rep.Before, rep.After, rep.Held = before, before, p.Held
 	if p.Empty() {
@@ -178,11 +203,12 @@ func (r *Reconciler) Check(ctx context.Context, want spec.Desired, trigger strin
 // carryOut executes a plan that has steps, and looks at what came of it.
 func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Plan, o Options, rep *report.Report) (err error) {
 	rep.After = nil // not known until we have looked again
-	e := r.execution(want)
+	e := r.execution(want, o.follow)
 	e.emit(Event{Kind: Planned, Plan: &p})
 	if images, ok := p.Images(); ok {
 		rep.Steps = e.run(ctx, images)
 		o.Refresh, o.Rules = false, append(slices.Clone(o.Rules), withoutImages(rep.Steps)...)
+		o.made = doneRefs(rep.Steps)
 		if p, _, err = r.Plan(ctx, want, o); err != nil {
 			return err
 		}
@@ -234,6 +260,24 @@ func withoutImages(steps []report.Step) []plan.Rule {
 	return rules
 }
 
+func doneRefs(steps []report.Step) []spec.Ref {
+	var refs []spec.Ref
+	for _, s := range steps {
+		if s.Outcome == report.Done {
+			refs = append(refs, s.Ref)
+		}
+	}
+	return refs
+}
+
+// lock waits for the project, unless the caller has it already.
+func (r *Reconciler) lock(ctx context.Context, project string, held bool) (release func(), err error) {
+	if r.Lock == nil || held {
+		return func() {}, nil
+	}
+	return r.Lock(ctx, project)
+}
+
 // withoutSteps leaves out what was tried and has failed: that is said of the step.
 func withoutSteps(held []plan.Held, steps []report.Step) []plan.Held {
 	return slices.DeleteFunc(slices.Clone(held), func(h plan.Held) bool {
@@ -241,20 +285,23 @@ func withoutSteps(held []plan.Held, steps []report.Step) []plan.Held {
 	})
 }
 
-func (r *Reconciler) execution(want spec.Desired) *execution {
+func (r *Reconciler) execution(want spec.Desired, follow Listener) *execution {
 	timeouts := map[string]time.Duration{}
 	for _, t := range want.Tiers {
 		timeouts[t.Name] = t.Timeout
 	}
-	listen := r.Listen
-	if listen == nil {
-		listen = func(Event) {}
-	}
-	var one sync.Mutex
 	return &execution{
 		target: r.target, now: r.now, timeouts: timeouts,
-		slots:  make(chan struct{}, actsAtOnce),
-		listen: func(e Event) { one.Lock(); defer one.Unlock(); listen(e) },
+		slots: make(chan struct{}, actsAtOnce),
+		listen: func(e Event) {
+			r.listening.Lock()
+			defer r.listening.Unlock()
+			for _, listen := range []Listener{r.Listen, follow} {
+				if listen != nil {
+					listen(e)
+				}
+			}
+		},
 	}
 }
 

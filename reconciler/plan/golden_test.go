@@ -96,7 +96,7 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 			}
 			rules = append(rules, plan.Around([]plan.Obstacle{{Ref: ref, Rule: w[1], Reason: w[2]}})...)
 		case "keep-moved-tags":
-			rules = append(rules, plan.KeepMovedTags)
+			rules = append(rules, plan.KeepMovedTags())
 		case "refresh":
 			image := want.Find(spec.Ref{Kind: spec.KindImage, Name: rest})
 			d = append(d, drift.Difference{Ref: image.Ref(), Tier: want.TierOf(image.Ref()), Verdict: drift.Stale, Want: image, Reason: "pull_policy is always"})

@@ -56,14 +56,20 @@ func Beyond(want spec.Desired, tier string) Rule {
 }
 
 // KeepMovedTags holds the replacing of containers only because the tag of their
-// image names another image by now.
-var KeepMovedTags = Rule{"moved-tag", func(s Step) string {
-	replace, ok := s.Change.(Replace)
-	if !ok || len(s.Fields) != 1 || len(s.Because) != 1 || !moved(s.Fields[0]) {
-		return ""
-	}
-	return "the tag " + s.Fields[0].Want.String() + " names another image now; " + replace.Ref().Name + " follows at the next revision, or with: flumen-agent apply"
-}}
+// image names another image by now, but for images that were just made.
+func KeepMovedTags(made ...spec.Ref) Rule {
+	return Rule{"moved-tag", func(s Step) string {
+		replace, ok := s.Change.(Replace)
+		if !ok || len(s.Fields) != 1 || len(s.Because) != 1 || !moved(s.Fields[0]) {
+			return ""
+		}
+		image := s.Fields[0].Want.String()
+		if slices.Contains(made, spec.Ref{Kind: spec.KindImage, Name: image}) {
+			return ""
+		}
+		return "the tag " + image + " names another image now; " + replace.Ref().Name + " follows at the next revision, or with: flumen-agent apply"
+	}}
+}
 
 // moved tells whether a difference is only that the wanted reference names another
 // image than it did when the container was made.

@@ -5,6 +5,7 @@
 package report
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -59,6 +60,26 @@ type Report struct {
 	Ready bool `json:"ready"`
 	// Fault is why the run could not be carried out at all, or was cut short.
 	Fault string `json:"fault,omitempty"`
+	// CutShort: it was ended on purpose before its time, and has failed at nothing.
+	CutShort bool `json:"cut_short,omitempty"`
+}
+
+// MarshalJSON writes lists as lists, also those that are empty.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type plain Report
+	if r.Steps == nil {
+		r.Steps = []Step{}
+	}
+	if r.Held == nil {
+		r.Held = []plan.Held{}
+	}
+	if r.Before == nil {
+		r.Before = drift.Drift{}
+	}
+	if r.After == nil && !r.CutShort && r.Fault == "" {
+		r.After = drift.Drift{}
+	}
+	return json.Marshal(plain(r))
 }
 
 // Err joins everything that failed, or is nil.

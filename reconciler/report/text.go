@@ -52,18 +52,29 @@ func (r Report) Summary(paint plan.Paint) string {
 		return fmt.Sprintf("%s %s is not as revision %s says: %d of %d steps done, %d failed, %d skipped, %d held, in %s.",
 			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), len(r.Steps), failed, r.Count(Skipped), len(r.Held), took)
 	case len(r.Held) > 0:
-		return fmt.Sprintf("%s %s: %d steps done, %d held back, in %s.",
-			paint.On(plan.Yellow, "!"), r.Project, r.Count(Done), len(r.Held), took)
+		return fmt.Sprintf("%s %s: %s done, %d held back, in %s.",
+			paint.On(plan.Yellow, "!"), r.Project, count(r.Count(Done), "step"), len(r.Held), took)
+	case len(r.Steps) == 0 && !r.Ready:
+		return fmt.Sprintf("%s %s is not as revision %s says: %s; nothing was changed.",
+			paint.On(plan.Yellow, "!"), r.Project, r.Revision.Short(), count(len(r.After), "difference"))
 	case len(r.Steps) == 0:
 		return fmt.Sprintf("%s %s is as revision %s says; nothing to do (looked in %s).",
 			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), took)
 	case !r.Ready:
-		return fmt.Sprintf("%s %s changed again while the run went on: %d steps done, %d differences left, in %s.",
-			paint.On(plan.Yellow, "!"), r.Project, r.Count(Done), len(r.After), took)
+		return fmt.Sprintf("%s %s changed again while the run went on: %s done, %s left, in %s.",
+			paint.On(plan.Yellow, "!"), r.Project, count(r.Count(Done), "step"), count(len(r.After), "difference"), took)
 	default:
-		return fmt.Sprintf("%s %s is as revision %s says: %d steps done, everything ready, in %s.",
-			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), r.Count(Done), took)
+		return fmt.Sprintf("%s %s is as revision %s says: %s done, everything ready, in %s.",
+			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), count(r.Count(Done), "step"), took)
 	}
+}
+
+// count writes a number of things: "1 step", "2 steps".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // Duration writes a time span as people do: 340ms, 2.4s, 1m12s.
