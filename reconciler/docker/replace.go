@@ -263,8 +263,6 @@ func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *ha
 		failure.Kept = fmt.Sprintf("the container before it is kept, stopped, as %s%s and not started again, since its data may have been migrated (x-flumen.rollback: none)", old.name, prevSuffix)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
-	defer cancel()
 	if err := t.undo(ctx, id, old); err != nil {
 		failure.Kept = "going back to the container before it did not work: " + err.Error()
 		return
@@ -274,10 +272,22 @@ func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *ha
 	}
 }
 
+// undo removes the new container and brings the old one back. The new one may take its
+// whole stop grace, since it may have data to write; the clock runs from then on.
 func (t *Target) undo(ctx context.Context, id string, old *handover) error {
 	if err := t.removeContainer(ctx, id, silent{}); err != nil {
-		return fmt.Errorf("remove the new one: %w", err)
+		if discardErr := t.discard(ctx, id); discardErr != nil {
+			return fmt.Errorf("remove the new one: %w", errors.Join(err, discardErr))
+		}
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	return t.revive(ctx, old)
+}
+
+// revive gives a container back the name and the restart policy it had, and starts it if
+// it is to run.
+func (t *Target) revive(ctx context.Context, old *handover) error {
 	c, err := t.engine.ContainerInspect(ctx, old.id)
 	if err != nil {
 		return fmt.Errorf("look at it: %w", err)
