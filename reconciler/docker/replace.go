@@ -259,7 +259,7 @@ func (t *Target) lastWords(ctx context.Context, id string) []string {
 // goBack removes the container that failed and starts the old one again, and writes into
 // the failure what came of it.
 func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *handover, failure *plan.Failure) {
-	if s.NoRollback {
+	if s.NoRollback && t.everRan(ctx, id) {
 		failure.Kept = fmt.Sprintf("the container before it is kept, stopped, as %s%s and not started again, since its data may have been migrated (x-flumen.rollback: none)", old.name, prevSuffix)
 		return
 	}
@@ -270,6 +270,15 @@ func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *ha
 	if failure.RolledBack = old.ran; !old.ran {
 		failure.Kept = "the container before it is back, and does not run as it did not before"
 	}
+}
+
+// everRan tells whether a container may have done something to its data: where that
+// cannot be told it may.
+func (t *Target) everRan(ctx context.Context, id string) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	c, err := t.engine.ContainerInspect(ctx, id)
+	return err != nil || !startedAt(c).IsZero()
 }
 
 // undo removes the new container and brings the old one back. The new one may take its

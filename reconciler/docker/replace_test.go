@@ -108,6 +108,19 @@ func TestNoRollbackKeepsTheOldContainerStopped(t *testing.T) {
 	})
 }
 
+func TestNoRollbackIsForNewContainersThatRan(t *testing.T) {
+	eachWorld(t, func(w world) {
+		none := func(s *spec.Service) { s.NoRollback = true }
+		w.mustConverge(w.desired(w.service("one", none)))
+		err := w.converge(w.desired(w.service("one", none, func(s *spec.Service) { s.Entrypoint = []string{"/no/such/program"} })))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || !failure.RolledBack {
+			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+		w.mustOnlySettle(w.desired(w.service("one", none)))
+	})
+}
+
 func TestAnonymousVolumesMoveToTheNewContainer(t *testing.T) {
 	eachWorld(t, func(w world) {
 		image := enginetest.Image(w, w.engine, "VOLUME /image")
