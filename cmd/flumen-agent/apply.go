@@ -32,7 +32,8 @@ started again if that fails. Volumes are never removed.
 
 With --plan FILE it plans again and goes on only if that gives the very plan in FILE.
 
-Exit codes: 0 converged, 1 failed, 3 converged but for what is held.`,
+Exit codes: 0 converged, 1 failed or not ready, 3 converged, and something that works as it
+is was held back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.connect(cmd.Context())
@@ -43,7 +44,7 @@ Exit codes: 0 converged, 1 failed, 3 converged but for what is held.`,
 				return err
 			}
 			o := reconciler.Options{Trigger: "apply", Upto: tier, Refresh: saved == ""}
-			if err := a.mayApply(cmd.Context(), c, o, saved, yes); err != nil {
+			if o.Fingerprint, err = a.mayApply(cmd.Context(), c, o, saved, yes); err != nil {
 				return err
 			}
 			return a.converge(cmd.Context(), c, o)
@@ -58,25 +59,26 @@ Exit codes: 0 converged, 1 failed, 3 converged but for what is held.`,
 }
 
 // mayApply checks the saved plan, if there is one, and asks the person, if there is one.
-func (a *app) mayApply(ctx context.Context, c *connection, o reconciler.Options, saved string, yes bool) error {
+// It gives the fingerprint of the plan that was agreed to.
+func (a *app) mayApply(ctx context.Context, c *connection, o reconciler.Options, saved string, yes bool) (fingerprint string, err error) {
 	asks := !yes && a.terminal && isTerminal(a.stdin)
 	if saved == "" && !asks {
-		return nil
+		return "", nil
 	}
 	p, _, err := c.reconciler.Plan(ctx, c.want, o)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if saved != "" {
 		if err := matches(p, saved); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if !asks || p.Empty() {
-		return nil
+		return p.Fingerprint, nil
 	}
 	p.Text(a.stderr, a.colour)
-	return a.confirm("Apply this plan?")
+	return p.Fingerprint, a.confirm("Apply this plan?")
 }
 
 // matches refuses a plan that is not the saved one.
@@ -137,12 +139,10 @@ func (a *app) conclude(rep report.Report) error {
 		return err
 	}
 	switch {
-	case rep.Err() != nil:
+	case rep.Err() != nil, !rep.Ready:
 		return exitError
 	case len(rep.Held) > 0:
 		return exitHeld
-	case !rep.Ready:
-		return exitError
 	}
 	return nil
 }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -31,6 +35,9 @@ Exit codes: 0 done, 1 failed.`,
 			if err != nil {
 				return err
 			}
+			if err := seen(have); err != nil {
+				return err
+			}
 			p := plan.Down(c.want, have, tier)
 			if !yes && a.terminal && isTerminal(a.stdin) && !p.Empty() {
 				p.Text(a.stderr, a.colour)
@@ -54,4 +61,13 @@ Exit codes: 0 done, 1 failed.`,
 	cmd.Flags().StringVar(&tier, "tier", "", "take down only this tier and those above it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// seen refuses to go on where something could not be looked at: it might be left running
+// while it is said to be down.
+func seen(have drift.Observed) error {
+	for _, ref := range slices.SortedFunc(maps.Keys(have.Blind), spec.Ref.Compare) {
+		return fmt.Errorf("%s could not be looked at, so nothing was taken down: %s", ref, have.Blind[ref])
+	}
+	return nil
 }

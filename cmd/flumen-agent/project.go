@@ -46,8 +46,22 @@ func (a *app) connect(ctx context.Context) (*connection, error) {
 	}
 	return &connection{
 		want: loaded.Desired, target: target,
-		reconciler: &reconciler.Reconciler{Targets: []reconciler.Target{target}},
+		reconciler: a.reconciler(target),
 	}, nil
+}
+
+// reconciler is one for an engine, which takes turns with other agents on this machine.
+func (a *app) reconciler(target *docker.Target) *reconciler.Reconciler {
+	return &reconciler.Reconciler{
+		Targets: []reconciler.Target{target},
+		Lock: func(ctx context.Context, project string) (release func(), err error) {
+			id, err := target.EngineID(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return lockProject(ctx, a.lockDir(), id, project, a.stderr)
+		},
+	}
 }
 
 // target connects to the engine that the environment names.

@@ -74,7 +74,8 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	r := &reconciler.Reconciler{Targets: []reconciler.Target{target}, Listen: reconciler.LogTo(log)}
+	r := a.reconciler(target)
+	r.Listen = reconciler.LogTo(log)
 	if s.once {
 		return a.runOnce(ctx, r, s)
 	}
@@ -82,7 +83,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return fmt.Errorf("watch files: %w", err)
 	}
-	project := &projectName{}
+	project := newProjectName()
 	agent := &reconciler.Agent{
 		Load:       a.follow(watcher, project, log),
 		Reconciler: r,
@@ -119,15 +120,15 @@ func (a *app) follow(watcher *file.Watcher, project *projectName, log *slog.Logg
 	said := ""
 	return func(ctx context.Context) (spec.Desired, error) {
 		loaded, err := a.load(ctx)
-		if watchErr := watcher.Follow(append(loaded.Files, a.settings.file)); watchErr != nil {
+		if watchErr := watcher.Follow(append(loaded.Files, a.settings.file)); watchErr != nil && ctx.Err() == nil {
 			log.Warn("some files are not watched", "err", watchErr)
 		}
-		if reason := watcher.Polling(); reason != "" && reason != said {
+		if reason := watcher.Polling(); reason != "" && reason != said && ctx.Err() == nil {
 			said = reason
 			log.Warn("files are looked at every two seconds instead of watched", "cause", reason)
 		}
 		if err == nil {
-			project.set(loaded.Desired.Project)
+			err = project.set(loaded.Desired.Project)
 		}
 		return loaded.Desired, err
 	}

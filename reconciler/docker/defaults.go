@@ -15,6 +15,7 @@ import (
 
 // facts are what an engine gives to every container, as far as it tells.
 type facts struct {
+	id        string // of the engine, as it tells it itself
 	logging   string
 	swapLimit bool          // it can limit swap
 	ahead     time.Duration // how far its clock is ahead of ours
@@ -27,7 +28,7 @@ func (t *Target) ask(ctx context.Context) (facts, error) {
 	if err != nil {
 		return facts{}, fmt.Errorf("ask the engine about itself: %w", err)
 	}
-	f := facts{logging: info.LoggingDriver, swapLimit: info.SwapLimit}
+	f := facts{id: info.ID, logging: info.LoggingDriver, swapLimit: info.SwapLimit}
 	if there, err := time.Parse(time.RFC3339Nano, info.SystemTime); err == nil {
 		f.ahead = there.Sub(before.Add(time.Since(before) / 2))
 	}
