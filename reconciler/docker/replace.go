@@ -99,16 +99,12 @@ func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found,
 	if err != nil {
 		return err
 	}
-	leftover, err := t.removeLeftover(ctx, s.Container+nextSuffix)
-	if err != nil {
+	if err := t.clear(ctx, s, old); err != nil {
 		return err
-	}
-	if leftover.Config != nil && leftover.Config.Labels[labelReplaces] == old.id {
-		old.stoppedFor(leftover, t.recall().want)
 	}
 	id, err := t.make(ctx, s, s.Container+nextSuffix, old)
 	if err != nil {
-		return err
+		return t.resume(ctx, c, old, err)
 	}
 	defer t.acts.hold(id)()
 	defer t.acts.hold(old.id)()
@@ -152,6 +148,20 @@ func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.Ins
 	return before, nil
 }
 
+// resume starts the old container if a run that was broken off had stopped it, since a
+// new one cannot be made.
+func (t *Target) resume(ctx context.Context, c container.InspectResponse, old *handover, cause error) error {
+	if c.ID != old.id || runs(old.container) || !old.ran {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	if err := t.revive(ctx, old); err != nil {
+		return fmt.Errorf("%w; starting the container before it: %w", cause, err)
+	}
+	return fmt.Errorf("%w; the container before it was started", cause)
+}
+
 // silent is progress that nobody follows.
 type silent struct{}
 
@@ -164,7 +174,7 @@ func (silent) Doing(string, int64, int64) {}
 func (t *Target) swap(ctx context.Context, s *spec.Service, c container.InspectResponse, old *handover, id string, p plan.Progress) error {
 	p.Doing("stopping the container before it", 0, 0)
 	// An engine that restarts now must not start two databases on one volume.
-	if !old.container.HostConfig.RestartPolicy.IsNone() {
+	if !old.policy.IsNone() {
 		if err := t.setPolicy(ctx, old.id, container.RestartPolicy{Name: container.RestartPolicyDisabled}); err != nil {
 			return err
 		}
@@ -180,7 +190,7 @@ func (t *Target) swap(ctx context.Context, s *spec.Service, c container.InspectR
 		return fmt.Errorf("stop: %w", stale(err))
 	}
 	if !strings.HasSuffix(old.container.Name, prevSuffix) {
-		if _, err := t.removeLeftover(ctx, old.name+prevSuffix); err != nil {
+		if err := t.removeLeftover(ctx, old.name+prevSuffix); err != nil {
 			return err
 		}
 		if err := t.rename(ctx, old.id, old.name+prevSuffix); err != nil {
@@ -199,23 +209,63 @@ func (t *Target) setPolicy(ctx context.Context, id string, policy container.Rest
 	return nil
 }
 
-// removeLeftover removes what an earlier replacement left under a name, and gives what
-// it was. It refuses to remove what is not the project's.
-func (t *Target) removeLeftover(ctx context.Context, name string) (container.InspectResponse, error) {
+// clear sees to it, before anything is stopped, that the names which a replacement needs
+// can be had.
+func (t *Target) clear(ctx context.Context, s *spec.Service, old *handover) error {
+	if !strings.HasSuffix(old.container.Name, prevSuffix) {
+		if _, err := t.leftover(ctx, old.name+prevSuffix); err != nil {
+			return err
+		}
+	}
+	next, err := t.leftover(ctx, s.Container+nextSuffix)
+	if err != nil {
+		return err
+	}
+	if next != nil && next.Config.Labels[labelReplaces] == old.id {
+		old.stoppedFor(*next, t.recall().want)
+		// What goes now is the only memory of it.
+		if err := t.setPolicy(ctx, old.id, old.policy); err != nil {
+			return err
+		}
+	}
+	return t.removeLeftover(ctx, s.Container+nextSuffix)
+}
+
+// leftover gives what an earlier replacement left under a name, or nil. It refuses what
+// is not the project's, and a name that a service has for its own.
+func (t *Target) leftover(ctx context.Context, name string) (*container.InspectResponse, error) {
+	want := t.recall().want
+	for ref, wanted := range containerNames(want) {
+		if wanted == name {
+			return nil, fmt.Errorf("the name %s is needed for a while, and %s has it: give that another container_name", name, ref)
+		}
+	}
 	c, err := t.engine.ContainerInspect(ctx, name)
 	if cerrdefs.IsNotFound(err) {
-		return container.InspectResponse{}, nil
+		return nil, nil
 	}
 	if err != nil {
-		return c, fmt.Errorf("look for %s: %w", name, err)
+		return nil, fmt.Errorf("look for %s: %w", name, err)
 	}
-	if !belongs(c.Config.Labels, t.recall().want.Project) {
-		return c, fmt.Errorf("container %s (%s), which is not the project's, has a name that is needed: rename or remove it", name, short(c.ID))
+	if nameOfContainer(c) != name {
+		return nil, nil // found by its ID
+	}
+	if !belongs(c.Config.Labels, want.Project) {
+		return nil, fmt.Errorf("container %s (%s), which is not the project's, has a name that is needed: rename or remove it", name, short(c.ID))
+	}
+	return &c, nil
+}
+
+// removeLeftover removes what an earlier replacement left under a name.
+func (t *Target) removeLeftover(ctx context.Context, name string) error {
+	c, err := t.leftover(ctx, name)
+	if c == nil || err != nil {
+		return err
 	}
 	if err := t.removeContainer(ctx, c.ID, silent{}); err != nil {
-		return c, fmt.Errorf("remove the leftover %s: %w", name, err)
+		return fmt.Errorf("remove the leftover %s: %w", name, err)
 	}
-	return c, nil
+	return nil
 }
 
 // conclude ends what was begun with the container of a service: if it is ready the old

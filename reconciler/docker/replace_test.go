@@ -320,13 +320,7 @@ func TestForeignContainerInTheWayOfAReplacementIsNotTouched(t *testing.T) {
 	eachWorld(t, func(w world) {
 		w.mustConverge(w.desired(w.service("one", revision("1"))))
 		name := w.project + "-one-1" + nextSuffix
-		_, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: enginetest.Sleeper}, nil, nil, nil, name)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.Cleanup(func() {
-			_ = w.engine.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true})
-		})
+		w.stranger(name)
 		if err := w.converge(w.desired(w.service("one", revision("2")))); err == nil {
 			w.Error("it was replaced over a foreign container")
 		}
@@ -343,6 +337,64 @@ func TestLeftoverNextIsFoundAsAnExtra(t *testing.T) {
 		d, ok := w.drift(w.desired(one)).Of(spec.Ref{Kind: spec.KindService, Name: "one.next"})
 		if !ok || d.Verdict != drift.Extra {
 			w.Errorf("found as %v", d.Verdict)
+		}
+	})
+}
+
+// stranger makes a container that is nobody's.
+func (w world) stranger(name string) {
+	w.Helper()
+	if _, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: enginetest.Sleeper}, nil, nil, nil, name); err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() {
+		_ = w.engine.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true})
+	})
+}
+
+func TestForeignPrevIsNoticedBeforeAnythingStops(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", revision("1"))))
+		before := w.inspect(w.project + "-one-1")
+		w.stranger(w.project + "-one-1" + prevSuffix)
+		if err := w.converge(w.desired(w.service("one", revision("2")))); err == nil {
+			w.Error("it was replaced over a foreign container")
+		}
+		if after := w.inspect(w.project + "-one-1"); after.ID != before.ID || after.State.StartedAt != before.State.StartedAt {
+			w.Error("the old container was touched")
+		}
+	})
+}
+
+func TestServiceWithTheNameOfALeftoverIsNotRemoved(t *testing.T) {
+	eachWorld(t, func(w world) {
+		other := w.service("other", func(s *spec.Service) { s.Container = w.project + "-one-1" + nextSuffix })
+		w.mustConverge(w.desired(w.service("one", revision("1")), other))
+		if err := w.converge(w.desired(w.service("one", revision("2")), other)); err == nil {
+			w.Error("it was replaced over another service")
+		}
+		if !w.inspect(other.Container).State.Running {
+			w.Error("the other service was stopped")
+		}
+	})
+}
+
+func TestRestartPolicyOutlivesAReplacementThatCannotBeMade(t *testing.T) {
+	eachWorld(t, func(w world) {
+		for _, step := range []string{"policy", "stopped"} {
+			w.Run(step, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				always := func(s *spec.Service) { s.Restart = "always" }
+				w.mustConverge(w.desired(w.service("one", always)))
+				w.breakOff(w.service("one", always, revision("2")), step)
+				if err := w.converge(w.desired(w.service("one", always, func(s *spec.Service) { s.Image = "flumen-test/none:1" }))); err == nil {
+					t.Fatal("it was replaced by an image that is not there")
+				}
+				if c := w.inspect(w.project + "-one-1"); c.HostConfig.RestartPolicy.Name != "always" || !c.State.Running {
+					t.Errorf("policy %q, runs: %v", c.HostConfig.RestartPolicy.Name, c.State.Running)
+				}
+			})
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (t *Target) createService(ctx context.Context, s *spec.Service, p plan.Prog
 	name := s.Container
 	if len(s.Files) > 0 {
 		name += nextSuffix
-		if _, err := t.removeLeftover(ctx, name); err != nil {
+		if err := t.removeLeftover(ctx, name); err != nil {
 			return err
 		}
 	}
