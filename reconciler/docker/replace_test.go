@@ -3,12 +3,15 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -395,6 +398,48 @@ func TestRestartPolicyOutlivesAReplacementThatCannotBeMade(t *testing.T) {
 					t.Errorf("policy %q, runs: %v", c.HostConfig.RestartPolicy.Name, c.State.Running)
 				}
 			})
+		}
+	})
+}
+
+func TestReplacementWhoseNetworkIsGoneAtItsStartIsRolledBack(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", revision("1"))))
+		before := w.inspect(w.project + "-one-1")
+		w.target.engine = startNotFound{w.engine, before.ID}
+		err := w.converge(w.desired(w.service("one", revision("2"))))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || !failure.RolledBack {
+			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+	})
+}
+
+// startNotFound is an engine that does not find something a container needs, for all
+// but one of them.
+type startNotFound struct {
+	client.APIClient
+	but string
+}
+
+func (e startNotFound) ContainerStart(ctx context.Context, id string, o container.StartOptions) error {
+	if id == e.but {
+		return e.APIClient.ContainerStart(ctx, id, o)
+	}
+	return fmt.Errorf("network: %w", cerrdefs.ErrNotFound)
+}
+
+func TestWaitForWhatRunsSaysThatItStarted(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one := w.service("one")
+		w.mustConverge(w.desired(one))
+		have := w.observe(w.desired(one)).Found[one.Ref()]
+		var p progress
+		if err := w.target.Apply(w.Context(), plan.Wait{Want: one, Have: have}, &p); err != nil {
+			w.Fatal(err)
+		}
+		if diff := cmp.Diff([]spec.Phase{spec.Started, spec.Ready}, p.phases); diff != "" {
+			w.Error(diff)
 		}
 	})
 }

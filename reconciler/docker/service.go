@@ -253,10 +253,19 @@ func (t *Target) bringUp(ctx context.Context, s *spec.Service, id string, p plan
 	err := t.engine.ContainerStart(context.WithoutCancel(ctx), id, container.StartOptions{})
 	t.acts.acted(id)
 	if err != nil {
-		return fmt.Errorf("start: %w", stale(err))
+		return fmt.Errorf("start: %w", t.gone(ctx, id, err))
 	}
 	p.Reached(spec.Started)
 	return t.wait(ctx, s, id, p)
+}
+
+// gone says stale only of a container that is not there any more: starting one whose
+// network or neighbour is not there fails in the same way.
+func (t *Target) gone(ctx context.Context, id string, err error) error {
+	if _, lookErr := t.engine.ContainerInspect(context.WithoutCancel(ctx), id); cerrdefs.IsNotFound(lookErr) {
+		return stale(err)
+	}
+	return err
 }
 
 // startAgain starts what does not run. A job runs once more.
@@ -285,7 +294,7 @@ func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found,
 	err = t.engine.ContainerRestart(context.WithoutCancel(ctx), c.ID, container.StopOptions{})
 	t.acts.acted(c.ID)
 	if err != nil {
-		return t.settle(ctx, s, c, stale(err))
+		return t.settle(ctx, s, c, t.gone(ctx, c.ID, err))
 	}
 	p.Reached(spec.Started)
 	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, p))
@@ -296,6 +305,9 @@ func (t *Target) watchOver(ctx context.Context, s *spec.Service, have drift.Foun
 	c, err := t.engine.ContainerInspect(ctx, have.ID)
 	if err != nil {
 		return stale(err)
+	}
+	if c.State.Running {
+		p.Reached(spec.Started)
 	}
 	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, p))
 }
