@@ -158,7 +158,7 @@ func (a *app) fromEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "FLUMEN_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := a.environ[name]
-		if !ok || f.Changed || f.Name == "help" || first != nil {
+		if !ok || value == "" || f.Changed || f.Name == "help" || first != nil {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {

@@ -10,14 +10,20 @@ import (
 	"github.com/flumendata/flumen-agent/spec/compose"
 )
 
-// load reads the spec, writes its warnings and learns its secrets.
-func (a *app) load(ctx context.Context) (compose.Loaded, error) {
+// read reads the spec and learns its secrets.
+func (a *app) read(ctx context.Context) (compose.Loaded, error) {
 	loaded, err := compose.Load(ctx, compose.Options{
 		File: a.settings.file, Project: a.settings.project, Profiles: a.settings.profiles,
 		Environ: a.environ, Strict: a.settings.strict,
 	})
 	a.stdout.Learn(loaded.Secrets)
 	a.stderr.Learn(loaded.Secrets)
+	return loaded, err
+}
+
+// load reads the spec and writes its warnings.
+func (a *app) load(ctx context.Context) (compose.Loaded, error) {
+	loaded, err := a.read(ctx)
 	if err != nil {
 		return loaded, err
 	}
