@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -188,14 +189,14 @@ func (t *Target) replaceNetwork(ctx context.Context, n *spec.Network, id string)
 	}
 	// From here on it is done or undone as a whole.
 	ctx = context.WithoutCancel(ctx)
-	for _, g := range guests {
+	for i, g := range guests {
 		defer t.acts.hold(g.id)()
 		if err := t.engine.NetworkDisconnect(ctx, id, g.id, true); err != nil && !cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("disconnect %s: %w", g.name, err)
+			return errors.Join(fmt.Errorf("disconnect %s: %w", g.name, err), t.connectGuests(ctx, id, guests[:i]))
 		}
 	}
 	if err := t.removeNetwork(ctx, id); err != nil {
-		return err
+		return errors.Join(err, t.connectGuests(ctx, id, guests))
 	}
 	if err := t.createNetwork(ctx, n); err != nil {
 		return t.restoreNetwork(ctx, old, guests, err)
@@ -246,8 +247,10 @@ func again(e *network.EndpointSettings, id string) *network.EndpointSettings {
 }
 
 // connectGuests puts containers on a network. A fixed address that the network does not
-// have any more is given up: the container is about to be replaced.
+// have any more is given up: the container is about to be replaced. One that cannot be
+// connected does not keep the others off.
 func (t *Target) connectGuests(ctx context.Context, name string, guests []guest) error {
+	var errs []error
 	for _, g := range guests {
 		err := t.engine.NetworkConnect(ctx, name, g.id, g.settings)
 		if err != nil && g.settings.IPAMConfig != nil {
@@ -256,10 +259,10 @@ func (t *Target) connectGuests(ctx context.Context, name string, guests []guest)
 			err = t.engine.NetworkConnect(ctx, name, g.id, &anywhere)
 		}
 		if err != nil && !cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("connect %s to %s: %w", g.name, name, err)
+			errs = append(errs, fmt.Errorf("connect %s to %s: %w", g.name, name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // restoreNetwork makes a removed network again and connects what was on it.
@@ -303,6 +306,7 @@ func (t *Target) reattach(ctx context.Context, c container.InspectResponse) erro
 // removeNetwork takes stopped containers along: they hold no endpoint.
 func (t *Target) removeNetwork(ctx context.Context, id string) error {
 	err := t.engine.NetworkRemove(ctx, id)
+	t.acts.acted(id)
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}
