@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/docker/engineproxy"
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -126,6 +128,83 @@ func TestReplacementGoesOnAfterAFailureAtAnyCall(t *testing.T) {
 					w.Error(diff)
 				}
 			})
+		}
+	})
+}
+
+// attached tells whether a container is on the project's network.
+func (w world) attached(name string) bool {
+	w.Helper()
+	e := w.inspect(name).NetworkSettings.Networks[w.project+"_default"]
+	return e != nil && e.EndpointID != ""
+}
+
+func aliased(alias string) func(*spec.Service) {
+	return func(s *spec.Service) { s.Networks[0].Aliases = []string{alias} }
+}
+
+func TestUpdateThatCannotConnectLeavesTheContainerOnItsNetwork(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", aliased("a"))))
+		failed := false
+		w, _ = w.between(func(c engineproxy.Call, _ int) error {
+			if strings.HasSuffix(c.Path, "/connect") && !failed {
+				failed = true
+				return errHarm
+			}
+			return nil
+		})
+		if err := w.converge(w.desired(w.service("one", aliased("b")))); err == nil {
+			w.Error("the failure was not told")
+		}
+		if !w.attached(w.project + "-one-1") {
+			w.Error("it is on no network")
+		}
+		w.mustBeInSync(w.desired(w.service("one", aliased("a"))))
+	})
+}
+
+func TestCancelledUpdateLeavesTheContainerOnItsNetwork(t *testing.T) {
+	eachWorld(t, func(w world) {
+		w.mustConverge(w.desired(w.service("one", aliased("a"))))
+		ctx, cancel := context.WithCancel(w.Context())
+		w, _ = w.between(func(c engineproxy.Call, _ int) error {
+			if strings.HasSuffix(c.Path, "/disconnect") {
+				cancel()
+			}
+			return nil
+		})
+		want := w.service("one", aliased("b"))
+		d, _ := w.drift(w.desired(want)).Of(want.Ref())
+		err := w.target.Apply(ctx, plan.Update{Want: want, Have: *d.Have, Fields: d.Fields}, silent{})
+		if !errors.Is(err, context.Canceled) || !w.attached(want.Container) {
+			w.Errorf("got %v, attached: %v", err, w.attached(want.Container))
+		}
+	})
+}
+
+func TestNetworkThatCannotBeRemovedKeepsItsContainers(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"), w.service("two"))
+		w.mustConverge(want)
+		w, _ = w.between(func(c engineproxy.Call, _ int) error {
+			if c.Method == "DELETE" && strings.Contains(c.Path, "/networks/") {
+				return errHarm
+			}
+			return nil
+		})
+		renewed := w.desired(w.service("one"), w.service("two"))
+		renewed.Tiers[0].Resources[0] = &spec.Network{Key: "default", Name: w.project + "_default", Labels: map[string]string{"a": "b"}}
+		have := w.observe(renewed)
+		network := renewed.Tiers[0].Resources[0]
+		if err := w.target.Apply(w.Context(), plan.Replace{Want: network, Have: have.Found[network.Ref()]}, silent{}); err == nil {
+			w.Error("the failure was not told")
+		}
+		w.mustBeInSync(want)
+		for _, name := range []string{"one", "two"} {
+			if !w.attached(w.project + "-" + name + "-1") {
+				w.Errorf("%s is on no network", name)
+			}
 		}
 	})
 }

@@ -2,7 +2,9 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,13 +24,7 @@ func (t *Target) update(ctx context.Context, c plan.Update, p plan.Progress) err
 		return stale(err)
 	}
 	p.Doing("updating", 0, 0)
-	if err := t.updateLimits(ctx, s, id, c.Fields); err != nil {
-		return err
-	}
-	if err := t.updateName(ctx, s, id, c.Fields); err != nil {
-		return err
-	}
-	if err := t.updateNetworks(ctx, s, have, c.Fields); err != nil {
+	if err := t.updateInPlace(context.WithoutCancel(ctx), s, have, c.Fields); err != nil {
 		return err
 	}
 	p.Reached(spec.Created)
@@ -41,6 +37,17 @@ func (t *Target) update(ctx context.Context, c plan.Update, p plan.Progress) err
 	}
 	p.Reached(spec.Started)
 	return t.settle(ctx, s, have, t.wait(ctx, s, id, p))
+}
+
+// updateInPlace is not to be broken off: a container between two networks has none.
+func (t *Target) updateInPlace(ctx context.Context, s *spec.Service, have container.InspectResponse, fields []drift.Field) error {
+	if err := t.updateLimits(ctx, s, have.ID, fields); err != nil {
+		return err
+	}
+	if err := t.updateName(ctx, s, have.ID, fields); err != nil {
+		return err
+	}
+	return t.updateNetworks(ctx, s, have, fields)
 }
 
 func changes(fields []drift.Field, name string) bool {
@@ -99,22 +106,14 @@ func (t *Target) updateName(ctx context.Context, s *spec.Service, id string, fie
 	return t.rename(ctx, id, s.Container)
 }
 
-// updateNetworks connects and disconnects. An attachment that differs is made anew.
+// updateNetworks connects and disconnects. An attachment that differs is made anew; if
+// that fails, those of before are made again.
 func (t *Target) updateNetworks(ctx context.Context, s *spec.Service, have container.InspectResponse, fields []drift.Field) error {
-	var attached []string
-	if have.NetworkSettings != nil {
-		for name := range have.NetworkSettings.Networks {
-			attached = append(attached, name)
-		}
-	}
-	slices.Sort(attached)
 	defer t.acts.acted(have.ID)
-	for _, name := range attached {
-		if !concerns(fields, name) {
-			continue
-		}
+	before := attachments(have, fields)
+	for _, name := range before {
 		if err := t.engine.NetworkDisconnect(ctx, name, have.ID, true); err != nil {
-			return fmt.Errorf("disconnect from %s: %w", name, err)
+			return t.attachAgain(ctx, have, before, fmt.Errorf("disconnect from %s: %w", name, err))
 		}
 	}
 	for _, a := range s.Networks {
@@ -122,10 +121,37 @@ func (t *Target) updateNetworks(ctx context.Context, s *spec.Service, have conta
 			continue
 		}
 		if err := t.engine.NetworkConnect(ctx, a.Name, have.ID, drawEndpoint(s.Name, a)); err != nil {
-			return fmt.Errorf("connect to %s: %w", a.Name, err)
+			return t.attachAgain(ctx, have, before, fmt.Errorf("connect to %s: %w", a.Name, err))
 		}
 	}
 	return nil
+}
+
+// attachments gives the networks a container is on that fields are about.
+func attachments(c container.InspectResponse, fields []drift.Field) []string {
+	if c.NetworkSettings == nil {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(c.NetworkSettings.Networks))
+	return slices.DeleteFunc(names, func(name string) bool { return !concerns(fields, name) })
+}
+
+// attachAgain puts a container back on networks as it was on them, unless it is on them
+// already as it should be.
+func (t *Target) attachAgain(ctx context.Context, was container.InspectResponse, names []string, cause error) error {
+	now, err := t.engine.ContainerInspect(ctx, was.ID)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	errs := []error{cause}
+	for _, name := range names {
+		if now.NetworkSettings != nil && now.NetworkSettings.Networks[name] != nil {
+			continue
+		}
+		g := guest{was.ID, nameOfContainer(was), again(was.NetworkSettings.Networks[name], was.ID)}
+		errs = append(errs, t.connectGuests(ctx, name, []guest{g}))
+	}
+	return errors.Join(errs...)
 }
 
 // concerns tells whether one of the fields is about the container's end of a network.
