@@ -41,6 +41,13 @@ type Found struct {
 	// equal nor different.
 	Blind map[string]string
 
+	// Handing: a replacement that was broken off has begun to hand over from this
+	// container, and may have stopped it for that.
+	Handing bool
+	// Anonymous: it has data in a volume without a name, which is lost to what is
+	// not made to replace it.
+	Anonymous bool
+
 	Image    string    // the ID of the image a container was made from
 	Since    time.Time // when State began, as far as the engine tells
 	ExitCode int       // of a container that is not running

@@ -85,10 +85,13 @@ func less(all, kept []claim) []claim {
 }
 
 // occupies lists the claims of a thing as it is: a container that does not run holds
-// nothing but its name.
+// nothing but its name, unless it was stopped for another that is yet to take over.
 func occupies(f drift.Found) []claim {
 	switch f.State {
 	case drift.Created, drift.Exited, drift.Done:
+		if f.Handing {
+			break
+		}
 		return claims(f.Ref, spec.Fields{"name": f.Fields["name"]})
 	}
 	return claims(f.Ref, f.Fields)
