@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -53,6 +54,9 @@ func (b *builder) makeRoomFor(taker, holder *draft, what claim) {
 	create, isCreation := taker.change.(Create)
 	switch {
 	case holder.heir != nil && b.after(holder.heir, taker):
+		if taker.stuckOn(actsOn(holder.change), what) {
+			return
+		}
 		b.disinherit(holder)
 		holder.makeWay(taker, what)
 	case holder.heir != nil:
@@ -82,6 +86,15 @@ func (b *builder) disinherit(holder *draft) {
 	holder.heir, holder.tier = nil, heir.tier
 	b.drafts[holder.ref()] = holder
 	heir.waitFor(holder)
+}
+
+// stuckOn tells whether d cannot have what something holds, since taking that down ahead
+// would lose data: only what replaces it can have its anonymous volumes.
+func (d *draft) stuckOn(holder drift.Found, what claim) bool {
+	if holder.Anonymous {
+		d.stuck = fmt.Sprintf("it needs %s, for which %s would have to be removed first, and that keeps data in an anonymous volume: give the volume a name, or remove the container by hand", what, holder.Ref)
+	}
+	return holder.Anonymous
 }
 
 // makeWay has d, a removal, go ahead of what needs its place.
@@ -126,6 +139,9 @@ func (b *builder) takeDownAhead(holder, taker *draft, what claim) {
 	want, ok := b.want.Find(holder.ref()).(*spec.Service)
 	if !ok {
 		taker.stuck = fmt.Sprintf("it needs %s, which %s gives up only after it: remove that by hand first", what, holder.ref())
+		return
+	}
+	if taker.stuckOn(actsOn(holder.change), what) {
 		return
 	}
 	holder.ahead = &draft{change: Remove{actsOn(holder.change)}, tier: taker.tier, verdict: holder.verdict}
