@@ -14,6 +14,7 @@ const (
 	RuleData     = "data"     // volumes are never replaced or removed
 	RuleForeign  = "foreign"  // what is not ours is not touched
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
+	RuleRemoving = "removing" // what is being removed is gone at the next look
 	RuleExternal = "external" // an external thing is for others to make
 	RulePull     = "pull"     // pull_policy forbids fetching the image
 	RuleNeeds    = "needs"    // something it needs is held
@@ -106,6 +107,9 @@ func (b *builder) answer(d drift.Difference) {
 
 // answer gives either a change or the rule that forbids one.
 func answer(d drift.Difference) (c Change, rule, reason string) {
+	if d.Have != nil && d.Have.Owned && d.Have.State == drift.Removing {
+		return nil, RuleRemoving, "is being removed; it is looked at again when that is done"
+	}
 	switch d.Verdict {
 	case drift.Missing, drift.Stale:
 		return answerMissing(d)
