@@ -36,12 +36,16 @@ func (b *builder) follow(s *spec.Service, dep spec.Dep) bool {
 	switch {
 	case dep.Shares && (verb == VerbReplace || service && verb == VerbCreate):
 		return b.strengthen(s, Replace{s, found}, why)
-	case dep.Shares && service && !done && (verb == VerbRestart || verb == VerbStart),
+	case dep.Shares && service && !done && (verb == VerbRestart || verb == VerbStart && !paused(cause)),
 		dep.Restarts && (verb == VerbReplace || verb == VerbRestart || verb == VerbCreate):
 		return b.strengthen(s, Restart{s, found}, why)
 	}
 	return false
 }
+
+// paused tells whether a start only lets go on what was paused: its namespaces are the
+// same as before.
+func paused(d *draft) bool { return actsOn(d.change).State == drift.Paused }
 
 // strengthen makes the draft of s at least as thorough as change.
 func (b *builder) strengthen(s *spec.Service, change Change, why Cause) bool {
