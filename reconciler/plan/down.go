@@ -9,7 +9,8 @@ import (
 
 // Down plans the removal of all containers and networks of the project, or of
 // those of tier `from` and above, highest tier first. What no tier declares goes
-// with the whole project. Volumes and images stay.
+// with the whole project. Volumes and images stay, and so does what is inactive and
+// the networks it is on.
 func Down(want spec.Desired, have drift.Observed, from string) Plan {
 	p := Plan{Project: want.Project, Revision: want.Revision}
 	next := 1
@@ -34,7 +35,7 @@ func Down(want spec.Desired, have drift.Observed, from string) Plan {
 		}
 	}
 	for _, ref := range have.Refs() {
-		if from == "" && want.Find(ref) == nil {
+		if from == "" && want.Find(ref) == nil && !want.LeavesAlone(ref) {
 			last = append(last, ref)
 		}
 	}
@@ -48,7 +49,7 @@ func Down(want spec.Desired, have drift.Observed, from string) Plan {
 func removal(want spec.Desired, tier string, refs []spec.Ref, have drift.Observed, next *int) Stage {
 	refs = slices.DeleteFunc(slices.Clone(refs), func(ref spec.Ref) bool {
 		found, ok := have.Found[ref]
-		return !ok || !found.Owned || (ref.Kind != spec.KindService && ref.Kind != spec.KindNetwork)
+		return !ok || !found.Owned || (ref.Kind != spec.KindService && ref.Kind != spec.KindNetwork) || inactiveOn(want, ref, have)
 	})
 	before := map[spec.Ref][]spec.Ref{}
 	for _, ref := range refs {
@@ -76,4 +77,21 @@ func goesBefore(want spec.Desired, other, ref spec.Ref) bool {
 		return other.Kind == spec.KindService && ref.Kind == spec.KindNetwork
 	}
 	return slices.ContainsFunc(r.After(), func(dep spec.Dep) bool { return dep.Ref == ref })
+}
+
+// inactiveOn tells whether something that is left alone is on a network.
+func inactiveOn(want spec.Desired, ref spec.Ref, have drift.Observed) bool {
+	if ref.Kind != spec.KindNetwork {
+		return false
+	}
+	name := ref.Name
+	if n, ok := want.Find(ref).(*spec.Network); ok {
+		name = n.Name
+	}
+	for other, found := range have.Found {
+		if _, on := found.Fields["network."+name]; on && want.LeavesAlone(other) {
+			return true
+		}
+	}
+	return false
 }
