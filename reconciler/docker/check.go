@@ -45,13 +45,13 @@ type survey struct {
 	info       system.Info
 	containers []container.Summary // those that run
 	images     map[string]image.InspectResponse
-	leaving    map[string]bool // the IDs of those that the plan replaces or removes
+	changing   map[string]bool // the IDs of those that the plan changes or removes: none is in the plan's way
 	remote     bool            // the engine is reached over a network
 	here       bool            // the engine runs on this machine, not in a container of it
 }
 
 func (t *Target) survey(ctx context.Context, p plan.Plan) (survey, error) {
-	s := survey{Target: t, images: map[string]image.InspectResponse{}, leaving: map[string]bool{}, remote: !local(t.engine.DaemonHost())}
+	s := survey{Target: t, images: map[string]image.InspectResponse{}, changing: map[string]bool{}, remote: !local(t.engine.DaemonHost())}
 	var err error
 	if s.info, err = t.engine.Info(ctx); err != nil {
 		return s, err
@@ -60,12 +60,7 @@ func (t *Target) survey(ctx context.Context, p plan.Plan) (survey, error) {
 		return s, err
 	}
 	for _, step := range p.Steps() {
-		switch c := step.Change.(type) {
-		case plan.Replace:
-			s.leaving[c.Have.ID] = true
-		case plan.Remove:
-			s.leaving[c.Have.ID] = true
-		}
+		s.changing[haveOf(step.Change).ID] = true
 	}
 	// An engine, or an agent, in a container has ports and disks of its own, and a host
 	// name of its own.

@@ -52,14 +52,14 @@ func portRange(published string) (low, high int) {
 	return low, high
 }
 
-// holder says who holds a port of the host, or "". What the plan itself takes away does not
+// holder says who holds a port of the host, or "". What the plan itself acts on does not
 // count, nor does the engine's process that holds the port for it.
 func (s survey) holder(p spec.Port, number uint16) string {
 	for _, c := range s.containers {
 		if !publishes(c, p, number) {
 			continue
 		}
-		if s.leaving[c.ID] {
+		if s.changing[c.ID] {
 			return ""
 		}
 		return "container " + nameOf(c)

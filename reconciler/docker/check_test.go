@@ -87,6 +87,7 @@ func TestAHostPortOfAnotherContainerIsAnObstacle(t *testing.T) {
 		old := drift.Found{Ref: spec.InstanceRef("old", 1), ID: id, Owned: true}
 		w.mustPass(plan.Replace{Want: want, Have: old})
 		w.mustPass(plan.Create{Want: want}, plan.Remove{Have: old})
+		w.mustPass(plan.Start{Want: want, Have: old}) // which may be paused
 	})
 }
 

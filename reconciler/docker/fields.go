@@ -18,6 +18,7 @@ type knowledge struct {
 	engine     facts
 	services   map[string]string    // by the ID and the name of the container that runs it
 	started    map[string]time.Time // the project's containers, by ID
+	handing    map[string]bool      // those that were handing over when a run broke off, by ID
 	networks   map[string]bool      // by ID; nil if they could not be listed
 	images     map[string]imageInfo // by ID
 	references map[string]string    // image IDs by the reference that names them now

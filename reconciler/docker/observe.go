@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -23,7 +24,12 @@ func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *kn
 		seen.Blind[spec.Ref{Kind: spec.KindService}] = "list containers: " + err.Error()
 		return seen, nil
 	}
-	inspected := t.inspectContainers(ctx, identify(want, all), seen.Blind)
+	sightings := identify(want, t.withoutCopies(ctx, want, all))
+	k.handing = map[string]bool{}
+	for _, s := range sightings {
+		k.handing[s.summary.ID] = s.handing
+	}
+	inspected := t.inspectContainers(ctx, sightings, seen.Blind)
 	t.learnImages(ctx, want, inspected, k)
 	k.services = runners(all)
 	k.started = map[string]time.Time{}
@@ -40,6 +46,22 @@ func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *kn
 // label.
 func ofProject(project string) filters.Args {
 	return filters.NewArgs(filters.Arg("label", composeProject+"="+project))
+}
+
+// withoutCopies leaves out copies of the project's containers that somebody made for
+// themselves. It costs nothing where there is nothing that looks like one.
+func (t *Target) withoutCopies(ctx context.Context, want spec.Desired, all []container.Summary) []container.Summary {
+	names := containerNames(want)
+	return slices.DeleteFunc(slices.Clone(all), func(c container.Summary) bool {
+		if !looksCopied(c, want, names) {
+			return false
+		}
+		image, err := t.engine.ImageInspect(ctx, c.ImageID)
+		if err != nil {
+			return true // what may be somebody else's is not touched
+		}
+		return image.Config != nil && image.Config.Labels[labelProject] == want.Project
+	})
 }
 
 // inspectContainers gives those that are still there; one that cannot be looked at is
@@ -157,6 +179,7 @@ func (t *Target) findForeign(ctx context.Context, want spec.Desired, ours map[sp
 func (t *Target) found(ref spec.Ref, c container.InspectResponse, want *spec.Service, k knowledge) drift.Found {
 	f := drift.Found{Ref: ref, ID: c.ID, Owned: true, Image: c.Image, ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Restarts: c.RestartCount, Note: c.State.Error}
 	f.Fields, f.Blind = describe(c, want, k, t.digests)
+	f.Handing, f.Anonymous = k.handing[c.ID], len(anonymousVolumes(c)) > 0
 	f.State, f.Since = judge(c, want, time.Now().Add(k.engine.ahead))
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	imageapi "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/google/go-cmp/cmp"
@@ -202,5 +203,27 @@ func TestCancelledObservationIsAnError(t *testing.T) {
 		if _, err := w.target.Observe(ctx, w.desired()); err == nil {
 			w.Error("what was not looked at passes for observed")
 		}
+	})
+}
+
+func TestCopyMadeByCommitIsLeftAlone(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"))
+		w.mustConverge(want)
+		image := "flumen-test/" + w.project + ":copy"
+		if _, err := w.engine.ContainerCommit(w.Context(), w.project+"-one-1", container.CommitOptions{Reference: image}); err != nil {
+			w.Fatal(err)
+		}
+		name := w.project + "-copy"
+		w.Cleanup(func() {
+			_ = w.engine.ContainerRemove(context.Background(), name, container.RemoveOptions{Force: true})
+			_, _ = w.engine.ImageRemove(context.Background(), image, imageapi.RemoveOptions{})
+		})
+		if _, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: image}, nil, nil, nil, name); err != nil {
+			w.Fatal(err)
+		}
+		w.mustBeInSync(want)
+		w.mustConverge(w.desired())
+		w.inspect(name)
 	})
 }

@@ -176,8 +176,14 @@ func TestFailedJobLeavesTheOldOneStopped(t *testing.T) {
 // replacement: at the steps that tests name.
 func (w world) breakOff(s *spec.Service, after string) {
 	w.Helper()
+	w.breakOffFrom(s, s, after)
+}
+
+// breakOffFrom does the same where a service takes over from another one.
+func (w world) breakOffFrom(from, s *spec.Service, after string) {
+	w.Helper()
 	ctx := w.Context()
-	have := w.observe(w.desired(s)).Found[s.Ref()]
+	have := w.observe(w.desired(s)).Found[from.Ref()]
 	old := newHandover(w.inspect(have.ID), w.desired(s))
 	id, err := w.target.make(ctx, s, s.Container+nextSuffix, old)
 	if err != nil {
@@ -440,6 +446,32 @@ func TestWaitForWhatRunsSaysThatItStarted(t *testing.T) {
 		}
 		if diff := cmp.Diff([]spec.Phase{spec.Started, spec.Ready}, p.phases); diff != "" {
 			w.Error(diff)
+		}
+	})
+}
+
+func TestRenamedServiceBrokenOffAnywhereTakesOver(t *testing.T) {
+	eachWorld(t, func(w world) {
+		for _, step := range []string{"stopped", "out of the way", "in place"} {
+			w.Run(step, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, w.engine)
+				published := strconv.Itoa(enginetest.HostPort())
+				with := func(s *spec.Service) {
+					s.Ports = []spec.Port{{Target: 80, Protocol: "tcp", HostIP: "127.0.0.1", Published: published}}
+					s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data"}}
+				}
+				w.mustConverge(w.desired(w.service("old", with)))
+				before := anonymousVolumes(w.inspect(w.project + "-old-1"))
+				w.breakOffFrom(w.service("old", with), w.service("new", with), step)
+				w.mustConverge(w.desired(w.service("new", with)))
+				if diff := cmp.Diff([]string{w.project + "-new-1"}, w.names()); diff != "" {
+					w.Error(diff)
+				}
+				if diff := cmp.Diff(before, anonymousVolumes(w.inspect(w.project+"-new-1"))); diff != "" {
+					w.Errorf("volumes (-before +after):\n%s", diff)
+				}
+			})
 		}
 	})
 }

@@ -21,6 +21,7 @@ type sighting struct {
 	ref     spec.Ref
 	summary container.Summary
 	name    string
+	handing bool // a replacement that was broken off had it hand over to another
 }
 
 // identify tells what the project's containers are found as. Containers of services
@@ -39,11 +40,12 @@ func identify(want spec.Desired, all []container.Summary) []sighting {
 		return cmp.Or(a.ref.Compare(b.ref), cmp.Compare(rank(a, names), rank(b, names)), strings.Compare(a.name, b.name))
 	})
 	taken := map[spec.Ref]bool{}
-	successors := replaced(sightings)
+	successors, handing := replaced(sightings)
 	var found []sighting
 	for _, s := range sightings {
-		ours := s.summary.Labels[labelProject] == want.Project
-		switch suffix := leftover(s, names); {
+		ours, instance := s.summary.Labels[labelProject] == want.Project, s.ref
+		suffix := leftover(s, names)
+		switch {
 		case suffix == nextSuffix && ours:
 			s.ref.Name += nextSuffix
 		case suffix == prevSuffix && (taken[s.ref] || successors[s.summary.ID]):
@@ -54,6 +56,10 @@ func identify(want spec.Desired, all []container.Summary) []sighting {
 			s.ref.Name = s.name
 		default:
 			taken[s.ref] = true
+			s.handing = suffix == prevSuffix || handing[s.summary.ID]
+		}
+		if s.ref != instance && want.LeavesAlone(instance) {
+			continue
 		}
 		found = append(found, s)
 	}
@@ -69,9 +75,9 @@ func candidates(want spec.Desired, all []container.Summary) []sighting {
 	var some []sighting
 	for _, c := range all {
 		ours := c.Labels[labelProject] == want.Project
-		adopted := c.Labels[composeProject] == want.Project && declared[c.Labels[composeService]] && !strings.EqualFold(c.Labels[composeOneOff], "true")
-		if ours || adopted {
-			some = append(some, sighting{refOf(c.Labels), c, nameOf(c)})
+		adopted := c.Labels[composeProject] == want.Project && declared[c.Labels[composeService]]
+		if (ours || adopted) && !strings.EqualFold(c.Labels[composeOneOff], "true") {
+			some = append(some, sighting{ref: refOf(c.Labels), summary: c, name: nameOf(c)})
 		}
 	}
 	return some
@@ -110,15 +116,33 @@ func rank(s sighting, names map[spec.Ref]string) int {
 }
 
 // replaced gives the IDs of the containers that another one has replaced, which has
-// got its name already.
-func replaced(all []sighting) map[string]bool {
-	ids := map[string]bool{}
+// got its name already, and of those that another one is yet to replace.
+func replaced(all []sighting) (already, yet map[string]bool) {
+	already, yet = map[string]bool{}, map[string]bool{}
 	for _, s := range all {
-		if id := s.summary.Labels[labelReplaces]; id != "" && !strings.HasSuffix(s.name, nextSuffix) {
-			ids[id] = true
+		id := s.summary.Labels[labelReplaces]
+		switch {
+		case id == "":
+		case strings.HasSuffix(s.name, nextSuffix):
+			yet[id] = true
+		default:
+			already[id] = true
 		}
 	}
-	return ids
+	return already, yet
+}
+
+// looksCopied tells whether a container may be a copy that somebody made by way of
+// docker commit, which has taken over our labels from its image: its name is not one
+// that we would give it, and it is not of the image its labels speak of.
+func looksCopied(c container.Summary, want spec.Desired, names map[spec.Ref]string) bool {
+	image := c.Labels[composeImage]
+	if c.Labels[labelProject] != want.Project || image == "" || image == c.ImageID {
+		return false
+	}
+	wanted := names[refOf(c.Labels)]
+	name := strings.TrimSuffix(strings.TrimSuffix(nameOf(c), nextSuffix), prevSuffix)
+	return wanted == "" || name != wanted
 }
 
 // nameOf gives a container's own name among those that links give it.

@@ -39,17 +39,45 @@ func TestContainersAreFoundAsWhatTheyAre(t *testing.T) {
 		"prev with next":                  {[]container.Summary{listed("p-a-1.prev", "a", "1", ours...), listed("p-a-1.next", "a", "1", replacing...)}, map[string]string{"p-a-1.prev": "a", "p-a-1.next": "a.next"}},
 		"prev with its successor":         {[]container.Summary{listed("p-a-1.prev", "a", "1", ours...), listed("p-a-1", "a", "1", replacing...)}, map[string]string{"p-a-1.prev": "a.prev", "p-a-1": "a"}},
 		"prev of a renamed service":       {[]container.Summary{listed("p-a-1.prev", "b", "1", ours...), listed("p-a-1", "a", "1", replacing...)}, map[string]string{"p-a-1.prev": "b.prev", "p-a-1": "a"}},
+		"one-off of ours":                 {[]container.Summary{listed("p-a-run", "a", "1", append(ours, composeOneOff, "True")...)}, map[string]string{}},
+		"inactive":                        {[]container.Summary{listed("p-tool-1", "tool", "1", ours...)}, map[string]string{"p-tool-1": "tool"}},
+		"leftovers of an inactive one":    {[]container.Summary{listed("p-tool-1", "tool", "1", ours...), listed("p-tool-1.prev", "tool", "1", ours...), listed("p-tool-1.next", "tool", "1", ours...)}, map[string]string{"p-tool-1": "tool"}},
 		"a second one of ours":            {[]container.Summary{listed("p-a-1", "a", "1", ours...), listed("copy", "a", "1", ours...)}, map[string]string{"p-a-1": "a", "copy": "copy"}},
 		"a second one of compose":         {[]container.Summary{listed("p-a-1", "a", "1", ours...), listed("copy", "a", "1")}, map[string]string{"p-a-1": "a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := spec.Desired{Project: "p", Tiers: []spec.Tier{{Resources: []spec.Resource{&spec.Service{Name: "a", Number: 1, Container: "p-a-1"}}}}}
+			want := spec.Desired{Project: "p", Inactive: []spec.Ref{spec.InstanceRef("tool", 1)}, Tiers: []spec.Tier{{Resources: []spec.Resource{&spec.Service{Name: "a", Number: 1, Container: "p-a-1"}}}}}
 			got := map[string]string{}
 			for _, s := range identify(want, c.containers) {
 				got[s.name] = s.ref.Name
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestContainerThatAReplacementStoppedIsHandingOver(t *testing.T) {
+	ours := []string{labelProject, "p"}
+	old, prev := listed("p-old-1", "old", "1", ours...), listed("p-old-1.prev", "old", "1", ours...)
+	for name, c := range map[string]struct {
+		containers []container.Summary
+		want       bool
+	}{
+		"alone":                   {[]container.Summary{old}, false},
+		"with the next one made":  {[]container.Summary{old, listed("p-a-1.next", "a", "1", labelProject, "p", labelReplaces, old.ID)}, true},
+		"out of the way":          {[]container.Summary{prev, listed("p-a-1.next", "a", "1", labelProject, "p", labelReplaces, prev.ID)}, true},
+		"with the next one there": {[]container.Summary{prev, listed("p-a-1", "a", "1", labelProject, "p", labelReplaces, prev.ID)}, false},
+		"with a third one made": {[]container.Summary{prev, listed("p-a-1", "a", "1", labelProject, "p", labelReplaces, prev.ID),
+			listed("p-a-1.next", "a", "1", labelProject, "p", labelReplaces, prev.ID)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := spec.Desired{Project: "p", Tiers: []spec.Tier{{Resources: []spec.Resource{&spec.Service{Name: "a", Number: 1, Container: "p-a-1"}}}}}
+			for _, s := range identify(want, c.containers) {
+				if service := s.summary.Labels[composeService] == "old"; service && s.handing != c.want {
+					t.Errorf("%s as %s is handing over: %v", s.name, s.ref, s.handing)
+				}
 			}
 		})
 	}
