@@ -15,6 +15,7 @@ type Network struct {
 	IPAMDriver string
 	Subnets    []Subnet
 	Labels     map[string]string
+	Secrets    []Value // known texts that must not be shown
 }
 
 // Subnet is one address range of a network.
@@ -50,6 +51,7 @@ func (n *Network) Fields() Fields {
 	for k, v := range n.Labels {
 		f["label."+k] = Plain(v)
 	}
+	f.hide(n.Secrets)
 	return f
 }
 

@@ -61,6 +61,9 @@ type Service struct {
 	Devices           []Device
 	Logging           Logging
 
+	// Secrets are known texts that must not be shown; fields that hold one are sensitive.
+	Secrets []Value
+
 	// Depends are the services this one waits for or shares a namespace with,
 	// one entry per instance.
 	Depends []Dep

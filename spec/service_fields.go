@@ -47,6 +47,7 @@ func (s *Service) Fields() Fields {
 	}
 	s.networkFields(f)
 	s.limitFields(f)
+	f.hide(s.Secrets)
 	return f
 }
 

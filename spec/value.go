@@ -127,6 +127,23 @@ func (f Fields) sortedList(name string, items []string) {
 	}
 }
 
+// hiding are the fields in whose text a secret may have been put by the author of the
+// spec. Ports, networks and names are not among them: they are compared with others.
+var hiding = []string{"command", "entrypoint", "healthcheck.test", "working_dir", "user", "hostname", "label.", "logging.", "option."}
+
+// hide makes those fields sensitive that hold one of the secrets, so that a secret is
+// hidden on both sides of a difference, also the one that was replaced by another.
+func (f Fields) hide(secrets []Value) {
+	for name, v := range f {
+		if !slices.ContainsFunc(hiding, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			continue
+		}
+		if slices.ContainsFunc(secrets, func(s Value) bool { return strings.Contains(v.Reveal(), s.Reveal()) }) {
+			f[name] = v.Hide()
+		}
+	}
+}
+
 // sensitiveWords make a variable or key a secret by its name.
 var sensitiveWords = []string{"password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey", "credential"}
 

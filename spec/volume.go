@@ -8,6 +8,7 @@ type Volume struct {
 	Driver     string
 	DriverOpts map[string]string
 	Labels     map[string]string
+	Secrets    []Value // known texts that must not be shown
 }
 
 // Ref is "volume/KEY".
@@ -30,6 +31,7 @@ func (v *Volume) Fields() Fields {
 	for k, l := range v.Labels {
 		f["label."+k] = Plain(l)
 	}
+	f.hide(v.Secrets)
 	return f
 }
 

@@ -16,6 +16,7 @@ func (l *load) convert(p *types.Project) {
 	c.resolveEnvironments()
 	c.findJobs()
 	l.check(c)
+	c.checkReserved()
 	c.learnSecrets()
 	c.forgetPublic()
 	c.images()
@@ -28,6 +29,28 @@ func (l *load) convert(p *types.Project) {
 		})
 	}
 	l.Desired.Inactive = c.inactive(used)
+	l.hideSecrets()
+}
+
+// hideSecrets tells the resources what must not be shown of them: an author may have
+// put a secret into a command or a label.
+func (l *load) hideSecrets() {
+	var secrets []spec.Value
+	for _, text := range l.Secrets {
+		secrets = append(secrets, spec.Sensitive(text))
+	}
+	for _, t := range l.Desired.Tiers {
+		for _, r := range t.Resources {
+			switch r := r.(type) {
+			case *spec.Service:
+				r.Secrets = secrets
+			case *spec.Network:
+				r.Secrets = secrets
+			case *spec.Volume:
+				r.Secrets = secrets
+			}
+		}
+	}
 }
 
 // inactive names the services whose profiles are not active, and what of the project

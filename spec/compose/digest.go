@@ -63,8 +63,13 @@ type tree struct {
 
 func (t *tree) sum() string { return "sha256:" + hex.EncodeToString(t.hash.Sum(nil)) }
 
-// walk adds everything below dir, except what skip says.
+// walk adds everything below dir, except what skip says. A link that leads to the
+// directory is followed; links inside count as links.
 func (t *tree) walk(dir string, skip func(rel string, isDir bool) (bool, error)) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -214,3 +214,25 @@ func TestBuildDigestFollowsItsSettings(t *testing.T) {
 		seen[sum] = name
 	}
 }
+
+func TestLinkedDirectoryIsFollowed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "real/app.conf", "first")
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := digestOf(link, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "real/app.conf", "second")
+	after, err := digestOf(link, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.sum == after.sum {
+		t.Error("the content changed, and the digest is the same")
+	}
+}

@@ -82,8 +82,12 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 		c.fault(at, "clone it, and give the path", "building from %s: this version of flumen-agent cannot do this yet", b.Context)
 		return nil
 	}
+	context := b.Context
+	if real, err := filepath.EvalSymlinks(context); err == nil {
+		context = real // a link is followed by whoever builds by hand, too
+	}
 	one := &spec.Build{
-		Context:          b.Context,
+		Context:          context,
 		DockerfileInline: b.DockerfileInline,
 		Args:             map[string]spec.Value{},
 		Target:           b.Target,
@@ -97,7 +101,7 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 		}
 	}
 	if b.DockerfileInline == "" {
-		one.Dockerfile = abs(b.Context, cmp.Or(b.Dockerfile, "Dockerfile"))
+		one.Dockerfile = abs(context, cmp.Or(b.Dockerfile, "Dockerfile"))
 		c.Files = append(c.Files, one.Dockerfile)
 	}
 	c.Files = append(c.Files, b.Context)
