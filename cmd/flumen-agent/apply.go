@@ -36,11 +36,8 @@ Exit codes: 0 converged, 1 failed or not ready, 3 converged, and something that 
 is was held back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect(cmd.Context(), tier)
 			if err != nil {
-				return err
-			}
-			if err := c.hasTier(tier); err != nil {
 				return err
 			}
 			o := reconciler.Options{Trigger: "apply", Upto: tier, Refresh: saved == ""}

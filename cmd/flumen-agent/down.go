@@ -24,11 +24,8 @@ images stay, so that apply brings everything back with its data.
 Exit codes: 0 done, 1 failed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect(cmd.Context(), tier)
 			if err != nil {
-				return err
-			}
-			if err := c.hasTier(tier); err != nil {
 				return err
 			}
 			have, _, err := c.reconciler.Look(cmd.Context(), c.want)

@@ -16,11 +16,7 @@ It changes nothing. What could not be looked at is listed as unseen, never as in
 Exit codes: 0 in sync, 2 drift, 1 error.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			have, d, err := c.reconciler.Look(cmd.Context(), c.want)
+			c, have, d, err := a.look(cmd.Context())
 			if err != nil {
 				return err
 			}

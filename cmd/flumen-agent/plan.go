@@ -9,6 +9,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -23,11 +24,8 @@ which rule. It changes nothing.
 Exit codes: 0 nothing to do, 2 there is something to do, 1 error.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect(cmd.Context(), tier)
 			if err != nil {
-				return err
-			}
-			if err := c.hasTier(tier); err != nil {
 				return err
 			}
 			p, _, err := c.reconciler.Plan(cmd.Context(), c.want, reconciler.Options{Upto: tier})
@@ -68,12 +66,12 @@ func (a *app) showPlan(p plan.Plan, out string) error {
 }
 
 // hasTier tells whether the spec has the tier that a flag names, if it names one.
-func (c *connection) hasTier(name string) error {
+func hasTier(want spec.Desired, name string) error {
 	if name == "" {
 		return nil
 	}
 	known := ""
-	for _, t := range c.want.Tiers {
+	for _, t := range want.Tiers {
 		if t.Name == name {
 			return nil
 		}

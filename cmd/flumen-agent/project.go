@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
 	"github.com/flumendata/flumen-agent/spec"
@@ -40,10 +41,14 @@ type connection struct {
 	reconciler *reconciler.Reconciler
 }
 
-// connect loads the spec, then connects to the engine.
-func (a *app) connect(ctx context.Context) (*connection, error) {
+// connect loads the spec, sees that it has the tier that a flag names (if it names one),
+// and connects to the engine.
+func (a *app) connect(ctx context.Context, tier string) (*connection, error) {
 	loaded, err := a.load(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := hasTier(loaded.Desired, tier); err != nil {
 		return nil, err
 	}
 	target, err := a.target(ctx)
@@ -54,6 +59,16 @@ func (a *app) connect(ctx context.Context) (*connection, error) {
 		want: loaded.Desired, target: target,
 		reconciler: a.reconciler(target),
 	}, nil
+}
+
+// look connects and looks once.
+func (a *app) look(ctx context.Context) (*connection, drift.Observed, drift.Drift, error) {
+	c, err := a.connect(ctx, "")
+	if err != nil {
+		return nil, drift.Observed{}, nil, err
+	}
+	have, d, err := c.reconciler.Look(ctx, c.want)
+	return c, have, d, err
 }
 
 // reconciler is one for an engine, which takes turns with other agents on this machine.

@@ -23,11 +23,7 @@ of memory, restarts, and the last log lines of a service that is not well.
 Exit codes: 0 all ready, 2 not, 1 error.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			have, d, err := c.reconciler.Look(cmd.Context(), c.want)
+			c, have, d, err := a.look(cmd.Context())
 			if err != nil {
 				return err
 			}
