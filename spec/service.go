@@ -119,6 +119,8 @@ type Mount struct {
 	// of these files changed.
 	Digest   string
 	Modified time.Time
+	// Secret: what is bound is a secret, so its digest is not to be shown or kept.
+	Secret bool
 }
 
 // File is a config or a secret: content that is copied into the container before

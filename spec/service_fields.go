@@ -74,7 +74,11 @@ func (m Mount) fields(f Fields, ignoreContent bool) {
 	if m.TmpfsMode != 0 {
 		f.set(prefix+".mode", fmt.Sprintf("%#o", m.TmpfsMode))
 	}
-	if !ignoreContent {
+	switch {
+	case ignoreContent:
+	case m.Secret && m.Digest != "":
+		f["file."+m.Target] = Sensitive(m.Digest)
+	default:
 		f.set("file."+m.Target, m.Digest)
 	}
 }

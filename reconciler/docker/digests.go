@@ -34,22 +34,25 @@ func newDigests() *digests { return &digests{known: map[string]string{}} }
 
 // label writes the digests of what a service mounts and has copied in, by target.
 func (d *digests) label(s *spec.Service) (string, error) {
-	all := map[string]string{}
+	all, secret := map[string]string{}, map[string]bool{}
 	for _, m := range s.Mounts {
 		if m.Digest != "" {
-			all[m.Target] = m.Digest
+			all[m.Target], secret[m.Target] = m.Digest, m.Secret
 		}
 	}
-	salt := base64.RawURLEncoding.EncodeToString([]byte(rand.Text()))
 	for _, f := range s.Files {
-		if all[f.Target] = f.Digest; !f.Content.IsSensitive() {
+		all[f.Target], secret[f.Target] = f.Digest, f.Content.IsSensitive()
+	}
+	salt := base64.RawURLEncoding.EncodeToString([]byte(rand.Text()))
+	for target, digest := range all {
+		if !secret[target] {
 			continue
 		}
-		text, err := d.salted(salt, f.Digest)
+		text, err := d.salted(salt, digest)
 		if err != nil {
-			return "", fmt.Errorf("digest of %s: %w", f.Target, err)
+			return "", fmt.Errorf("digest of %s: %w", target, err)
 		}
-		all[f.Target] = text
+		all[target] = text
 	}
 	text, err := json.Marshal(all)
 	return string(text), err

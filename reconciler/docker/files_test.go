@@ -88,6 +88,29 @@ func TestNoLabelHoldsASecretOrItsPlainDigest(t *testing.T) {
 	})
 }
 
+func TestNoLabelHoldsThePlainDigestOfABoundSecret(t *testing.T) {
+	eachWorld(t, func(w world) {
+		path := filepath.Join(w.TempDir(), "token")
+		if err := os.WriteFile(path, []byte("canary"), 0o600); err != nil {
+			w.Fatal(err)
+		}
+		bound := func(digest string) func(*spec.Service) {
+			return func(s *spec.Service) {
+				s.Mounts = []spec.Mount{{Type: spec.MountBind, Target: "/run/secrets/token", Source: path, ReadOnly: true, Digest: digest, Secret: true}}
+			}
+		}
+		w.mustConverge(w.desired(w.service("one", bound("sha256:canary"))))
+		w.mustBeInSync(w.desired(w.service("one", bound("sha256:canary"))))
+		if labels := w.inspect(w.project + "-one-1").Config.Labels; strings.Contains(labels[labelFiles], "canary") {
+			w.Error(labels[labelFiles])
+		}
+		changed := w.desired(w.service("one", bound("sha256:another")))
+		if d, _ := drift.Compare(changed, w.observe(changed)).Of(spec.InstanceRef("one", 1)); d.Verdict != drift.Changed || !d.Fields[0].Have.IsSensitive() {
+			w.Errorf("%+v", d)
+		}
+	})
+}
+
 func TestIgnoredFileChangesAreNoDrift(t *testing.T) {
 	eachWorld(t, func(w world) {
 		ignore := func(s *spec.Service) { s.IgnoreFileChanges = true }

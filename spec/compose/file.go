@@ -124,9 +124,7 @@ func (c *conversion) bindHandout(one *spec.Service, h handout) {
 	}
 	m := spec.Mount{Type: spec.MountBind, Target: h.target(), Source: h.object.File, ReadOnly: true}
 	c.bind(h.at, &m)
-	if h.kind == "secrets" {
-		m.Digest = stretch(m.Digest, m.Target)
-	}
+	m.Secret = h.kind == "secrets"
 	one.Mounts = append(one.Mounts, m)
 }
 
