@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -15,6 +16,11 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/spec"
 )
+
+// lostLayer is what the classic builder says when an image that it had just made was not
+// there a moment later: the store loses it while another one is removed. The engine has
+// no code for it, and a second build finds what the first has made.
+var lostLayer = regexp.MustCompile(`unable to find image "?sha256:[0-9a-f]{64}`)
 
 // build makes an image from its context. The engine gives it its name only when all
 // steps are done.
@@ -37,6 +43,9 @@ func (i *images) build(ctx context.Context, want *spec.Image, p plan.Progress) e
 		return err
 	}
 	err = i.runBuild(ctx, source, options, log)
+	if err != nil && lostLayer.MatchString(err.Error()) {
+		err = i.runBuild(ctx, source, options, log)
+	}
 	switch {
 	case err == nil:
 		return nil

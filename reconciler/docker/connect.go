@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	cliconfig "github.com/docker/cli/cli/config"
@@ -28,6 +29,10 @@ const (
 
 // greetTimeout is how long an engine may take to say hello: ssh has to log in first.
 const greetTimeout = 30 * time.Second
+
+// sshTries is how often an ssh that ends at once is started for its reason: when it hangs
+// up before the greeting is written, what it said is lost.
+const sshTries = 10
 
 // defaultContext is the name of the context that is none: the engine of this machine.
 const defaultContext = "default"
@@ -154,12 +159,18 @@ func (a address) greet(ctx context.Context, engine *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
 	defer cancel()
 	ping, err := engine.Ping(ctx)
+	for tries := 1; hungUp(err) && tries < sshTries; tries++ {
+		ping, err = engine.Ping(ctx)
+	}
 	if err != nil {
 		return a.silent(err)
 	}
 	engine.NegotiateAPIVersionPing(ping)
 	return a.recent(ctx, engine, ping)
 }
+
+// hungUp tells an end of the line that came before the greeting was written.
+func hungUp(err error) bool { return errors.Is(err, fs.ErrClosed) || errors.Is(err, syscall.EPIPE) }
 
 // recent refuses an engine, or a choice of version, that is too old.
 func (a address) recent(ctx context.Context, engine *client.Client, ping types.Ping) error {
