@@ -61,13 +61,14 @@ var mayImport = map[string][]string{
 	"drift/sketch":          {"spec", "drift"},
 	"reconciler/plan":       {"spec", "drift"},
 	"reconciler/report":     {"spec", "drift", "reconciler/plan"},
-	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report"},
+	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
+	"reconciler/state":      {"spec", "reconciler/report"},
 	"reconciler/docker":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/targettest": {"spec", "drift", "reconciler/plan"},
 	"cmd/flumen-agent": {
 		"spec", "spec/compose", "spec/file", "drift",
-		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/docker",
+		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker",
 	},
 }
 
@@ -94,6 +95,7 @@ var doors = map[string][]string{
 	"github.com/docker/docker":           {"reconciler/docker"},
 	"github.com/docker/cli":              {"reconciler/docker"},
 	"github.com/docker/go-connections":   {"reconciler/docker"},
+	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},
 }

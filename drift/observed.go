@@ -26,6 +26,15 @@ const (
 	Removing   State = "removing"
 )
 
+// Stopped tells whether a container in this state has to be started to run.
+func (s State) Stopped() bool {
+	switch s {
+	case Created, Paused, Exited, Done:
+		return true
+	}
+	return false
+}
+
 // Found is one thing as it is.
 type Found struct {
 	Ref spec.Ref

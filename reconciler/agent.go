@@ -3,26 +3,42 @@ package reconciler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/reconciler/state"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// errNewer ends the waiting of a run that a newer revision has overtaken.
-var errNewer = errors.New("a newer revision is here")
+// errNewer ends the waiting of a run when something else is to be kept up by now.
+var errNewer = errors.New("something newer is to be done")
+
+// holdAgain is how often an agent that only looks tries to become the one that acts.
+const holdAgain = 2 * time.Second
 
 // Agent keeps a system at its desired state: it converges whenever something says
 // that there may be something to do, one run at a time.
 type Agent struct {
 	// Load gives the desired state as it is now. An error leaves what runs alone:
 	// the last state that loaded stays in force.
-	Load       func(context.Context) (spec.Desired, error)
+	Load func(context.Context) (spec.Desired, error)
+	// Recall gives the desired state of an earlier revision, with all its files. Nil:
+	// only what this process has seen can be gone back to.
+	Recall     func(context.Context, spec.Revision) (spec.Desired, error)
 	Reconciler *Reconciler
+	// Enter is called before the first act of a run and when there is nothing to do:
+	// from here on this is the state whose files containers are to find. May be nil.
+	Enter func(context.Context, spec.Desired) error
+	// Hold makes this agent the one that changes the project, or says who is. It is
+	// called again until it has succeeded. Nil: nobody else is there.
+	Hold func(ctx context.Context, project string) (other string, err error)
+	// Memory outlives the agent. Nil: nothing does, and nobody can ask it anything. It
+	// gives the memory of a project, once.
+	Memory func(ctx context.Context, project string) (*state.Store, error)
 	// Triggers are watched while the agent runs. Each blocks until its context is
 	// done, and calls look with a reason whenever there may be something to do.
 	Triggers []func(ctx context.Context, look func(why string))
@@ -37,10 +53,20 @@ type Agent struct {
 	mailbox chan string // capacity one: the newest reason to look is enough
 	current *spec.Desired
 	fresh   bool           // current has not been seen ready yet
-	good    []spec.Desired // the newest revisions that became ready, newest first
+	past    []spec.Desired // that became ready while this agent ran, newest first
 	retry   backoff
-	ran     time.Time // when the last run began
-	said    string    // the last condition that was logged, so that each is said once
+	ran     time.Time       // when the last run began
+	said    string          // the last condition that was logged, so that each is said once
+	held    bool            // this agent is the one that changes the project
+	other   string          // else: who is
+	asking  []state.Request // that wait for the next run to end
+	unkept  string          // why the memory cannot be written
+
+	mu       sync.Mutex // what follows is changed by Run's goroutine and read by others
+	memory   *state.Store
+	heard    int64 // the newest request that was taken up
+	standing Standing
+	enforced spec.Desired
 }
 
 // Run looks, converges and keeps looking until ctx ends. A run in progress is ended
@@ -52,6 +78,8 @@ func (a *Agent) Run(ctx context.Context) {
 	for _, watch := range a.Triggers {
 		triggers.Go(func() { watch(ctx, a.look) })
 	}
+	triggers.Go(func() { a.awaitRequests(ctx) })
+	defer a.forget()
 	defer triggers.Wait()
 	defer cancel()
 	a.look("start")
@@ -80,23 +108,37 @@ func (a *Agent) look(why string) {
 
 // untilNext is how long to sleep when nobody calls.
 func (a *Agent) untilNext() time.Duration {
-	wait := a.Interval
+	wait := a.Interval - a.Interval/20 + rand.N(a.Interval/10+1) // agents do not look in step
+	if a.other != "" {
+		wait = min(wait, holdAgain)
+	}
 	if next, ok := a.retry.next(a.ran); ok {
 		wait = min(wait, time.Until(next))
+	}
+	if pause := a.standing.Pause; pause != nil && !pause.Until.IsZero() {
+		wait = min(wait, time.Until(pause.Until))
 	}
 	return max(wait, 0)
 }
 
-// pass loads the desired state and converges to it. When a newer one comes while it
-// is at it, the run is cut short and the newer one has its turn.
+// pass loads the desired state and converges to what is to be kept up. When that becomes
+// something else on the way, the run is cut short and the other has its turn.
 func (a *Agent) pass(ctx context.Context, why string) {
 	a.load(ctx)
-	for a.current != nil && ctx.Err() == nil {
-		overtaken := a.run(ctx, *a.current, why)
-		if !overtaken {
+	if a.current == nil {
+		return
+	}
+	if a.hold(ctx); !a.held && why == "interval" && time.Since(a.ran) < a.Interval-a.Interval/10 {
+		return // it was only about holding
+	}
+	a.hear(ctx)
+	a.endPause()
+	for ctx.Err() == nil {
+		again := a.run(ctx, why)
+		if again == "" {
 			return
 		}
-		why = "newer revision"
+		why = again
 	}
 }
 
@@ -108,184 +150,179 @@ func (a *Agent) load(ctx context.Context) (isNew bool) {
 		return false
 	}
 	isNew = a.current == nil || a.current.Revision.ID != want.Revision.ID
+	a.current = &want // of the same content, it may come from another commit
 	if isNew {
-		a.current, a.fresh = &want, true
-		a.retry.at(want.Revision.ID)
+		a.fresh = true
 		a.Log.Info("revision loaded", "project", want.Project, "revision", want.Revision.Short())
 	}
+	a.know(a.standing.want(want.Revision))
 	return isNew
 }
 
-// run does one run, and tells whether a newer revision ended it. Reasons to look
-// that come in the meantime are looked at for a newer revision; what has to be brought
-// back is brought back beside the run, which may wait for health for a long time.
-func (a *Agent) run(parent context.Context, want spec.Desired, why string) (overtaken bool) {
+// hold sees to it that this agent is the one that changes the project.
+func (a *Agent) hold(ctx context.Context) {
+	if a.held {
+		return
+	}
+	other, err := "", error(nil)
+	if a.Hold != nil {
+		other, err = a.Hold(ctx, a.current.Project)
+	}
+	if err != nil {
+		other = err.Error()
+	}
+	switch before := a.other; {
+	case other == "":
+		if a.held, a.other = true, ""; before != "" {
+			a.Log.Info("this agent changes the project now", "project", a.current.Project)
+		}
+		a.wake(ctx)
+	case other != before:
+		a.other = other
+		a.Log.Warn("this agent only looks, until it can be the one that changes the project", "project", a.current.Project, "cause", other)
+	}
+}
+
+// endPause ends a pause that has had its time.
+func (a *Agent) endPause() {
+	if s := a.standing; s.Pause != nil && !s.Paused(time.Now()) {
+		s.Pause = nil
+		a.know(s)
+		a.Log.Info("the pause has ended")
+	}
+}
+
+// watches tells why the agent changes nothing now, or "".
+func (a *Agent) watches(want spec.Desired) (why string) {
+	switch {
+	case !a.held:
+		return a.other
+	case a.NoHeal:
+		return "healing is off"
+	case a.standing.Paused(time.Now()):
+		return "paused"
+	}
+	return ""
+}
+
+// run does one run, and gives the reason for the next one if something else is to be kept
+// up by now. Reasons to look that come in the meantime are looked at for that; what has to
+// be brought back is brought back beside the run, which may wait for health for a long
+// time.
+func (a *Agent) run(parent context.Context, why string) (again string) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	e := a.choose(parent)
 	a.ran = time.Now()
 	under := &underWay{}
-	o := Options{Trigger: why, Refresh: a.fresh, KeepMoved: !a.fresh, Rules: []plan.Rule{a.retry.rule(a.ran)}, follow: under.listen}
+	o := Options{
+		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh,
+		Rules: append([]plan.Rule{a.retry.rule(a.ran)}, e.rules...),
+		Enter: func(ctx context.Context) error { return a.enter(ctx, e.want) }, follow: under.listen,
+	}
+	watches := a.watches(e.want)
 	done, beside := make(chan report.Report, 1), (chan report.Report)(nil)
-	go func() { done <- a.once(ctx, want, o) }()
-	again := ""
+	go func() { done <- a.once(ctx, e.want, o, watches) }()
+	next := ""
 	for {
 		select {
 		case rep := <-done:
 			if beside != nil {
-				a.finish(parent, <-beside)
+				a.note(parent, e, <-beside)
 			}
-			a.finish(parent, rep)
-			a.tidy(parent, want, rep)
-			if again != "" {
-				a.look(again)
+			if a.finish(parent, e, rep) && again == "" {
+				again = "revision failed"
 			}
-			return overtaken
+			a.tidy(parent, e.want, rep)
+			if next != "" {
+				a.look(next)
+			}
+			return again
 		case rep := <-beside:
 			beside = nil
 			if len(rep.Steps) > 0 {
-				a.finish(parent, rep)
+				a.note(parent, e, rep)
 			}
-		case again = <-a.mailbox:
+		case next = <-a.mailbox:
 			switch {
-			case a.load(ctx):
-				overtaken, again = true, ""
+			case a.hear(ctx):
+				again, next = "asked for", ""
 				cancel(errNewer)
-			case beside == nil && !overtaken && !a.NoHeal:
-				beside = a.mendBeside(ctx, want, again, under)
+			case a.load(ctx) && a.overtakes(e):
+				again, next = "newer revision", ""
+				cancel(errNewer)
+			case beside == nil && again == "" && watches == "":
+				beside = a.mendBeside(ctx, e, next, under)
 			}
 		}
 	}
-}
-
-// mendBeside brings back what is not under way in the run that goes on.
-func (a *Agent) mendBeside(ctx context.Context, want spec.Desired, why string, under *underWay) chan report.Report {
-	o := Options{Trigger: why, KeepMoved: true, beside: true, Rules: []plan.Rule{under.rule(), a.retry.rule(time.Now())}}
-	done := make(chan report.Report, 1)
-	go func() { done <- a.Reconciler.Converge(ctx, want, o) }()
-	return done
-}
-
-// underWay are the things that a run is to change and has not done with.
-type underWay struct {
-	mu      sync.Mutex
-	planned bool
-	refs    map[spec.Ref]bool
-}
-
-func (u *underWay) listen(e Event) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch e.Kind {
-	case Planned:
-		u.planned, u.refs = true, map[spec.Ref]bool{}
-		for _, s := range e.Plan.Steps() {
-			u.refs[s.Change.Ref()] = true
-		}
-	case StepDone:
-		delete(u.refs, e.Step.Change.Ref())
-	}
-}
-
-// rule lets pass only what brings back a service that the run does not change itself:
-// all else is for the next run.
-func (u *underWay) rule() plan.Rule {
-	return plan.Rule{Name: "under-way", Holds: func(s plan.Step) string {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		ref := s.Change.Ref()
-		switch s.Change.(type) {
-		case plan.Start, plan.Create:
-			if ref.Kind == spec.KindService && u.planned && !u.refs[ref] {
-				return ""
-			}
-		}
-		return "a run is under way"
-	}}
 }
 
 // once looks, or looks and converges.
-func (a *Agent) once(ctx context.Context, want spec.Desired, o Options) report.Report {
-	if a.NoHeal {
+func (a *Agent) once(ctx context.Context, want spec.Desired, o Options, watches string) report.Report {
+	if watches != "" {
 		return a.Reconciler.Check(ctx, want, o.Trigger)
 	}
 	return a.Reconciler.Converge(ctx, want, o)
 }
 
-// finish takes note of a run that is over, and says what is worth saying. A run that
-// was cut short on purpose has failed at nothing.
-func (a *Agent) finish(ctx context.Context, rep report.Report) {
+func (a *Agent) enter(ctx context.Context, want spec.Desired) error {
+	if a.Enter == nil {
+		return nil
+	}
+	return a.Enter(ctx, want)
+}
+
+// finish takes note of a run that is over, and tells whether its revision has failed and
+// another one is to be kept up. A run that was cut short on purpose has failed at nothing.
+func (a *Agent) finish(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
 	if rep.CutShort {
 		if ctx.Err() != nil {
 			a.Log.Info("run cut short", "cause", context.Cause(ctx))
 		}
-		return
+		a.keep(context.WithoutCancel(ctx), rep)
+		return false
+	}
+	condemned = a.note(ctx, e, rep)
+	a.answer(ctx, rep)
+	return condemned
+}
+
+// note remembers a run, and says what is worth saying.
+func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
+	if rep.CutShort {
+		return false
 	}
 	if rep.Revision.ID == a.retry.revision {
 		a.retry.note(rep, time.Now())
-		a.fresh = a.fresh && !rep.Ready
 	}
+	if !rep.Beside {
+		condemned = a.judge(e, rep)
+	}
+	a.keep(ctx, rep)
 	if a.Reported != nil {
 		a.Reported(rep)
 	}
-	a.say(rep)
-}
-
-func (a *Agent) say(rep report.Report) {
-	attrs := []any{"revision", rep.Revision.Short(), "cause", rep.Trigger, "took", rep.Took.Round(time.Millisecond)}
-	switch {
-	case rep.Fault != "":
-		a.sayOnce(slog.LevelError, "run failed", "err", rep.Fault, "revision", rep.Revision.Short())
-	case rep.Err() != nil:
-		a.said = ""
-		a.Log.Error("run ended with failures", append(attrs, "failed", rep.Failures())...)
-	case len(rep.Steps) > 0:
-		a.said = ""
-		a.Log.Info("run done", append(attrs, "steps", len(rep.Steps), "ready", rep.Ready)...)
-	case a.NoHeal && len(rep.After) > 0:
-		a.sayOnce(slog.LevelWarn, "drift found, healing is off", "differences", len(rep.After), "revision", rep.Revision.Short())
-	case rep.Ready:
-		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
-	default:
-		a.sayOnce(slog.LevelWarn, "steps are held", append([]any{"held", len(rep.Held), "revision", rep.Revision.Short()}, firstHeld(rep.Held)...)...)
-	}
-}
-
-// firstHeld names one held thing that does not work, so that the log says where to look.
-func firstHeld(held []plan.Held) []any {
-	for _, h := range held {
-		if !h.Works {
-			return []any{"ref", h.Ref.String(), "rule", h.Rule, "cause", h.Reason}
-		}
-	}
-	return nil
+	a.say(rep, e)
+	return condemned
 }
 
 // tidy removes what a revision that became ready leaves behind: images built for
 // revisions before the last good one, which nobody will go back to. An agent that has
 // seen only one revision does not know what was good before, and removes nothing.
 func (a *Agent) tidy(ctx context.Context, want spec.Desired, rep report.Report) {
-	if !rep.Ready || a.NoHeal || len(a.good) > 0 && a.good[0].Revision.ID == want.Revision.ID {
+	if !rep.Ready || a.watches(want) != "" || len(a.past) > 0 && a.past[0].Revision.ID == want.Revision.ID {
 		return
 	}
-	a.good = append([]spec.Desired{want}, a.good[:min(1, len(a.good))]...)
-	if len(a.good) < 2 {
+	a.past = append([]spec.Desired{want}, a.past[:min(1, len(a.past))]...)
+	if len(a.past) < 2 {
 		return
 	}
-	removed, err := a.Reconciler.Prune(ctx, a.good)
+	removed, err := a.Reconciler.Prune(ctx, a.past)
 	if err != nil {
 		a.Log.Warn("old images not removed", "err", err)
 	}
 	for _, image := range removed {
 		a.Log.Info("old image removed", "ref", image)
 	}
-}
-
-// sayOnce logs a condition when it is another one than the last.
-func (a *Agent) sayOnce(level slog.Level, msg string, args ...any) {
-	condition := fmt.Sprint(msg, args)
-	if a.said == condition {
-		return
-	}
-	a.said = condition
-	a.Log.Log(context.Background(), level, msg, args...)
 }

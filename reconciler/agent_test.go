@@ -31,6 +31,11 @@ type bench struct {
 
 // start runs an agent that looks once an hour by itself.
 func start(t *testing.T, w *world, want spec.Desired) *bench {
+	return startWith(t, w, want, func(*Agent) {})
+}
+
+// startWith lets a test set up the agent first.
+func startWith(t *testing.T, w *world, want spec.Desired, setUp func(*Agent)) *bench {
 	b := &bench{world: w, want: want}
 	ready := make(chan struct{})
 	b.agent = &Agent{
@@ -49,6 +54,7 @@ func start(t *testing.T, w *world, want spec.Desired) *bench {
 		}},
 		Reported: func(r report.Report) { b.mu.Lock(); b.reports = append(b.reports, r); b.mu.Unlock() },
 	}
+	setUp(b.agent)
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() { b.agent.Run(ctx); close(over) }()

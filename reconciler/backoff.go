@@ -1,9 +1,11 @@
 package reconciler
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,11 @@ const (
 	lookAgain = time.Second
 	// lastRetry bounds how long something that has come right by itself waits.
 	lastRetry = 5 * time.Minute
+	// What has failed degradedAfter times in a row has had some twenty minutes. It is
+	// degraded: tried once per degradedRetry, until the spec changes or a person says
+	// apply.
+	degradedAfter = 8
+	degradedRetry = time.Hour
 	// What is mended over and over, each time within flapWindow of the last, is not
 	// mended: after freeMends in a row it waits like what failed.
 	flapWindow = time.Minute
@@ -122,6 +129,9 @@ func mendingOf(ref spec.Ref, verb plan.Verb, fields []drift.Field) (mending, boo
 // failed together do not come back together.
 func delay(times int) time.Duration {
 	d := min(firstRetry<<min(times-1, 10), lastRetry)
+	if times >= degradedAfter {
+		d = degradedRetry
+	}
 	return d - d/5 + rand.N(2*d/5)
 }
 
@@ -131,8 +141,8 @@ func (b *backoff) rule(now time.Time) plan.Rule {
 	return plan.Rule{Name: plan.RuleBackoff, Holds: func(s plan.Step) string {
 		ref := s.Change.Ref()
 		if f := failed[ref]; now.Before(f.next) {
-			return fmt.Sprintf("failed %s at this revision; tried again in %s, when the spec changes, or with: flumen-agent apply",
-				times(f.times), f.next.Sub(now).Round(time.Second))
+			return fmt.Sprintf("%sfailed %s at this revision; tried again in %s, when the spec changes, or with: flumen-agent apply",
+				degraded(f.times), times(f.times), f.next.Sub(now).Round(time.Second))
 		}
 		m, _ := mendingOf(ref, s.Change.Verb(), s.Fields)
 		f := mended[m]
@@ -143,9 +153,17 @@ func (b *backoff) rule(now time.Time) plan.Rule {
 			return fmt.Sprintf("was made anew %s in a row for a file that changed; if the container writes it itself, mount it read-only or say x-flumen.on_config_change: none; next time in %s",
 				times(f.times), f.next.Sub(now).Round(time.Second))
 		default:
-			return fmt.Sprintf("had to be started %s in a row; next time in %s, or with: flumen-agent apply", times(f.times), f.next.Sub(now).Round(time.Second))
+			return fmt.Sprintf("%shad to be started %s in a row; next time in %s, or with: flumen-agent apply",
+				degraded(f.times-freeMends), times(f.times), f.next.Sub(now).Round(time.Second))
 		}
 	}}
+}
+
+func degraded(times int) string {
+	if times < degradedAfter {
+		return ""
+	}
+	return "degraded: it "
 }
 
 func times(n int) string {
@@ -170,4 +188,66 @@ func (b *backoff) next(ran time.Time) (first time.Time, ok bool) {
 		consider(f)
 	}
 	return first, ok
+}
+
+// Retry is what is remembered of something that failed, or had to be mended again and
+// again.
+type Retry struct {
+	Ref    spec.Ref  `json:"ref"`
+	Mended bool      `json:"mended,omitempty"` // it was, and did not last; else it failed
+	Files  bool      `json:"files,omitempty"`  // it was made anew for a file that changed
+	Times  int       `json:"times"`
+	Next   time.Time `json:"next"`
+	Last   time.Time `json:"last,omitzero"`
+}
+
+// Degraded tells whether it is only tried from time to time.
+func (r Retry) Degraded() bool {
+	if r.Mended {
+		return r.Times-freeMends >= degradedAfter
+	}
+	return r.Times >= degradedAfter
+}
+
+// remembered is what is to outlive the agent, in order.
+func (b *backoff) remembered() []Retry {
+	var all []Retry
+	for ref, f := range b.failed {
+		all = append(all, Retry{Ref: ref, Times: f.times, Next: f.next.Round(0), Last: f.last.Round(0)})
+	}
+	for m, f := range b.mended {
+		all = append(all, Retry{Ref: m.ref, Mended: true, Files: m.files, Times: f.times, Next: f.next.Round(0), Last: f.last.Round(0)})
+	}
+	slices.SortFunc(all, func(a, b Retry) int {
+		return cmp.Or(a.Ref.Compare(b.Ref), compareBools(a.Mended, b.Mended), compareBools(a.Files, b.Files))
+	})
+	return all
+}
+
+// recall takes up what an earlier agent remembered of a revision. A clock that has jumped
+// keeps nothing waiting for longer than it would ever wait.
+func (b *backoff) recall(revision string, all []Retry, now time.Time) {
+	b.at(revision)
+	longest := now.Add(degradedRetry + degradedRetry/5)
+	for _, r := range all {
+		if r.Next.After(longest) {
+			r.Next = longest
+		}
+		f := failure{times: r.Times, next: r.Next, last: r.Last}
+		if r.Mended {
+			b.mended[mending{r.Ref, r.Files}] = f
+		} else {
+			b.failed[r.Ref] = f
+		}
+	}
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }

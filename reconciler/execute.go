@@ -226,7 +226,7 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 	case errors.Is(err, plan.ErrStale):
 		r.Outcome = report.Stale
 	case errors.As(err, &failure):
-		r.Log = failure.Log
+		r.Log, r.Unready = failure.Log, true
 		if failure.RolledBack {
 			r.Outcome = report.RolledBack
 			r.Error += newContent(step)

@@ -48,6 +48,9 @@ type Options struct {
 	Fingerprint string
 	// Rules are guards beside the plan's own.
 	Rules []plan.Rule
+	// Enter is called before the first act, and when there is nothing to do: from here
+	// on want is what counts. An error keeps the run from acting. May be nil.
+	Enter func(context.Context) error
 
 	made   []spec.Ref // images that were had in this run: containers follow them
 	beside bool       // the caller holds the lock already
@@ -158,7 +161,7 @@ func (r *Reconciler) Execute(ctx context.Context, want spec.Desired, p plan.Plan
 // carried out. A run that had something to do ends with another look.
 func (r *Reconciler) Converge(ctx context.Context, want spec.Desired, o Options) report.Report {
 	began := r.now()
-	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began}
+	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began, Beside: o.beside}
 	if err := r.converge(ctx, want, o, &rep); err != nil {
 		rep.Fault, rep.Ready, rep.CutShort = err.Error(), false, ctx.Err() != nil
 	}
@@ -180,8 +183,16 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 		return errors.New("what runs has changed since the plan was made, so another one would be carried out; nothing was changed: look again with flumen-agent plan")
 	}
 	rep.Before, rep.After, rep.Held = before, before, p.Held
+	if p.Empty() && !p.Settled() {
+		return nil
+	}
+	if o.Enter != nil {
+		if err := o.Enter(ctx); err != nil {
+			return err
+		}
+	}
 	if p.Empty() {
-		rep.Ready = p.Settled()
+		rep.Ready = true
 		return nil
 	}
 	return r.carryOut(ctx, want, p, o, rep)

@@ -24,7 +24,7 @@ type Image struct {
 
 // Build is how an image is made from source.
 type Build struct {
-	Context          string // an absolute path
+	Context          string // an absolute path; "" when its files have changed since
 	Dockerfile       string // an absolute path, or "" with an inline one
 	DockerfileInline string
 	Args             map[string]Value

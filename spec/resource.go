@@ -66,14 +66,25 @@ type Tier struct {
 	Resources []Resource
 }
 
-// Revision says which desired state this is.
+// Revision says which desired state this is. Two of equal ID are the same state, though
+// they may come from two commits.
 type Revision struct {
-	ID     string `json:"id"`     // a commit, or a digest of everything that was read
+	ID     string `json:"id"`     // a digest of everything that was read
 	Source string `json:"source"` // where it came from: a path, or a repository and branch
+	// Commit is the one it was read from, and Subject the first line of its message;
+	// both are "" for what is in no repository.
+	Commit  string `json:"commit,omitempty"`
+	Subject string `json:"subject,omitempty"`
 }
 
-// Short is the beginning of the ID, for people.
-func (r Revision) Short() string { return r.ID[:min(len(r.ID), 12)] }
+// Short is the beginning of the commit, or else of the ID, for people.
+func (r Revision) Short() string {
+	name := r.ID
+	if r.Commit != "" {
+		name = r.Commit
+	}
+	return name[:min(len(name), 12)]
+}
 
 // Snapshot is a source's tree on disk at one revision.
 type Snapshot struct {
@@ -96,6 +107,26 @@ type Desired struct {
 func (d Desired) LeavesAlone(ref Ref) bool {
 	return slices.Contains(d.Inactive, ref) ||
 		ref.Kind == KindService && slices.Contains(d.Inactive, Ref{KindService, ref.Service()})
+}
+
+// WithoutSources is the same state after its files have changed: images that were built
+// can be found again, but not built.
+func (d Desired) WithoutSources() Desired {
+	tiers := make([]Tier, len(d.Tiers))
+	for i, t := range d.Tiers {
+		t.Resources = slices.Clone(t.Resources)
+		for n, r := range t.Resources {
+			if image, ok := r.(*Image); ok && image.Build != nil {
+				past, build := *image, *image.Build
+				build.Context, build.Dockerfile, build.DockerfileInline = "", "", ""
+				past.Build = &build
+				t.Resources[n] = &past
+			}
+		}
+		tiers[i] = t
+	}
+	d.Tiers = tiers
+	return d
 }
 
 // Find gives the resource of that name, or nil.

@@ -106,7 +106,7 @@ func (i *images) apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 	}
 	switch {
 	case want.Build != nil:
-		err = i.build(ctx, want, p)
+		err = i.makeOrFind(ctx, want, func() error { return i.build(ctx, want, p) })
 	case want.Pull == spec.PullNever:
 		err = fmt.Errorf("it is not there, and its pull_policy is never: build or load it (docker load), or allow it to be pulled")
 	default:

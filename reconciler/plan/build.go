@@ -20,6 +20,9 @@ const (
 	RuleNeeds    = "needs"    // something it needs is held
 	RuleTier     = "tier"     // a lower tier cannot become ready
 	RuleBackoff  = "backoff"  // it failed before, and its time to be tried again has not come
+
+	RuleQuarantine = "quarantine" // the revision failed, and there is none to go back to
+	RuleRollback   = "rollback"   // it does not go back to an earlier revision: its data may have been changed
 )
 
 // Build plans what brings reality, seen as have and differing by d, to want. Each
@@ -31,10 +34,10 @@ const (
 // something is held it starts again without it, so that nothing is planned on account
 // of what will not be done. Last comes the order.
 func Build(want spec.Desired, have drift.Observed, d drift.Drift, rules ...Rule) Plan {
-	held := map[spec.Ref]Held{}
-	b := newBuilder(want, have, d, held)
+	held, down := map[spec.Ref]Held{}, map[spec.Ref]bool{}
+	b := newBuilder(want, have, d, held, down)
 	for b.holdMore(rules) {
-		b = newBuilder(want, have, d, held)
+		b = newBuilder(want, have, d, held, down)
 	}
 	p := Plan{Project: want.Project, Revision: want.Revision, Stages: b.stages(), Held: b.heldInOrder()}
 	p.Fingerprint = fingerprint(p)
@@ -62,13 +65,16 @@ type builder struct {
 	drafts map[spec.Ref]*draft
 	ahead  []*draft // beside those in drafts
 	held   map[spec.Ref]Held
+	down   map[spec.Ref]bool // of what is held: that not even may be started as it is
 }
 
 // newBuilder drafts all changes but for what is held already.
-func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[spec.Ref]Held) *builder {
-	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: held}
+func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[spec.Ref]Held, down map[spec.Ref]bool) *builder {
+	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: held, down: down}
 	for _, difference := range d {
-		if _, ok := held[difference.Ref]; !ok {
+		if _, ok := held[difference.Ref]; ok {
+			b.keepUp(difference)
+		} else {
 			b.answer(difference)
 		}
 	}
@@ -102,6 +108,23 @@ func (b *builder) answer(d drift.Difference) {
 	b.drafts[d.Ref] = &draft{
 		change: change, tier: d.Tier, fields: d.Fields, verdict: d.Verdict,
 		because: []Cause{{d.Ref, because(d)}},
+	}
+}
+
+// keepUp drafts the start of a service whose change is held: it is better as it was than
+// not at all. That it is meant to run its restart policy tells; without one it may have
+// been a job, or never have worked.
+func (b *builder) keepUp(d drift.Difference) {
+	service, ok := d.Want.(*spec.Service)
+	if !ok || service.Job || d.Verdict != drift.Changed || !d.Have.State.Stopped() || b.down[d.Ref] {
+		return
+	}
+	if policy := d.Have.Fields["restart"]; policy.IsZero() || policy.String() == "no" {
+		return
+	}
+	b.drafts[d.Ref] = &draft{
+		change: Start{d.Want, *d.Have}, tier: d.Tier, verdict: drift.Down,
+		because: []Cause{{d.Ref, "does not run, and what it is to become is held"}},
 	}
 }
 

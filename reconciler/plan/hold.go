@@ -12,7 +12,7 @@ import (
 // holdMore holds what a rule gives a reason against, or else what cannot be done
 // because of what is held already. It tells whether there was any.
 func (b *builder) holdMore(rules []Rule) bool {
-	before := len(b.held)
+	before := len(b.held) + len(b.down)
 	for _, d := range b.all() {
 		step := Step{Change: d.change, Because: d.because, Fields: d.fields}
 		for _, rule := range rules {
@@ -22,7 +22,7 @@ func (b *builder) holdMore(rules []Rule) bool {
 			}
 		}
 	}
-	if len(b.held) > before {
+	if len(b.held)+len(b.down) > before {
 		return true
 	}
 	closed := b.firstClosed()
@@ -31,11 +31,15 @@ func (b *builder) holdMore(rules []Rule) bool {
 			b.hold(d, rule, reason)
 		}
 	}
-	return len(b.held) > before
+	return len(b.held)+len(b.down) > before
 }
 
 // hold notes that a draft is not to be carried out, by which rule and why.
 func (b *builder) hold(d *draft, rule, reason string) {
+	if _, start := d.change.(Start); start && b.held[d.ref()].Rule != "" {
+		b.down[d.ref()] = true // what it is to become is held already, for its own reason
+		return
+	}
 	tier, verdict := d.tier, d.verdict
 	if main := b.drafts[d.ref()]; main != nil { // d may be what takes it down ahead
 		tier, verdict = main.tier, main.verdict

@@ -39,6 +39,8 @@ type Step struct {
 	Outcome Outcome       `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
 	Log     []string      `json:"log,omitempty"` // the last lines of what failed
+	// Unready: it was made or started, and did not become ready.
+	Unready bool          `json:"unready,omitempty"`
 	Took    time.Duration `json:"took_ns"`
 }
 
@@ -60,6 +62,8 @@ type Report struct {
 	Ready bool `json:"ready"`
 	// Fault is why the run could not be carried out at all, or was cut short.
 	Fault string `json:"fault,omitempty"`
+	// Beside: it brought things back while another run went on.
+	Beside bool `json:"beside,omitempty"`
 	// CutShort: it was ended on purpose before its time, and has failed at nothing.
 	CutShort bool `json:"cut_short,omitempty"`
 }

@@ -1,0 +1,79 @@
+package reconciler
+
+import (
+	"context"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/reconciler/state"
+)
+
+// StandingNote is the name under which a Standing is remembered.
+const StandingNote = "standing"
+
+// wake recalls what an earlier agent knew. Without memory the agent goes on with what it
+// finds out itself.
+func (a *Agent) wake(ctx context.Context) {
+	if a.Memory == nil {
+		return
+	}
+	memory, err := a.Memory(ctx, a.current.Project)
+	if err != nil {
+		a.Log.Error("no memory, so history, pause, pin and quarantine last only as long as this agent", "err", err)
+		return
+	}
+	var s Standing
+	if err := memory.Recall(ctx, StandingNote, &s); err != nil {
+		a.Log.Error("memory cannot be read, so history, pause, pin and quarantine begin anew", "err", err)
+		s = Standing{}
+	}
+	if err := memory.WithdrawAll(ctx); err != nil {
+		a.Log.Warn("requests of before are not withdrawn", "err", err)
+	}
+	if s.Enforced.ID == a.current.Revision.ID && s.good(s.Enforced) {
+		a.fresh = false // it was converged by the agent before
+	}
+	a.retry.recall(s.Enforced.ID, s.Retries, time.Now())
+	a.mu.Lock()
+	a.memory, a.standing = memory, s.want(a.current.Revision)
+	a.mu.Unlock()
+}
+
+// keep remembers a run, and what is known after it.
+func (a *Agent) keep(ctx context.Context, rep report.Report) {
+	a.save(ctx)
+	if len(rep.Steps) > 0 {
+		a.write(func(m *state.Store) error { return m.Record(ctx, rep) })
+	}
+}
+
+// save remembers what is known now.
+func (a *Agent) save(ctx context.Context) {
+	s := a.standing
+	s.Retries = a.retry.remembered()
+	a.know(s)
+	a.write(func(m *state.Store) error { return m.Remember(ctx, StandingNote, s) })
+}
+
+// write changes the memory, and says once when that cannot be done. The agent itself goes
+// on: it has in mind what it would have written.
+func (a *Agent) write(do func(*state.Store) error) {
+	if a.memory == nil {
+		return
+	}
+	fault := ""
+	if err := do(a.memory); err != nil {
+		fault = err.Error()
+	}
+	if fault != "" && fault != a.unkept {
+		a.Log.Error("memory cannot be written; until it can, a new agent would not know what this one does", "err", fault)
+	}
+	a.unkept = fault
+}
+
+// forget closes the memory.
+func (a *Agent) forget() {
+	if a.memory != nil {
+		a.memory.Close()
+	}
+}

@@ -1,0 +1,52 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
+)
+
+func (a *Agent) say(rep report.Report, e enforcement) {
+	attrs := []any{"revision", rep.Revision.Short(), "cause", rep.Trigger, "took", rep.Took.Round(time.Millisecond)}
+	watches := a.watches(e.want)
+	switch {
+	case rep.Fault != "":
+		a.sayOnce(slog.LevelError, "run failed", "err", rep.Fault, "revision", rep.Revision.Short())
+	case rep.Err() != nil:
+		a.said = ""
+		a.Log.Error("run ended with failures", append(attrs, "failed", rep.Failures())...)
+	case len(rep.Steps) > 0:
+		a.said = ""
+		a.Log.Info("run done", append(attrs, "steps", len(rep.Steps), "ready", rep.Ready)...)
+	case watches != "" && len(rep.After) > 0:
+		a.sayOnce(slog.LevelWarn, "drift found, nothing is changed", "cause", watches, "differences", len(rep.After), "revision", rep.Revision.Short())
+	case rep.Ready:
+		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
+	default:
+		a.sayOnce(slog.LevelWarn, "steps are held", append([]any{"held", len(rep.Held), "revision", rep.Revision.Short()}, firstHeld(rep.Held)...)...)
+	}
+}
+
+// firstHeld names one held thing that does not work, so that the log says where to look.
+func firstHeld(held []plan.Held) []any {
+	for _, h := range held {
+		if !h.Works {
+			return []any{"ref", h.Ref.String(), "rule", h.Rule, "cause", h.Reason}
+		}
+	}
+	return nil
+}
+
+// sayOnce logs a condition when it is another one than the last.
+func (a *Agent) sayOnce(level slog.Level, msg string, args ...any) {
+	condition := fmt.Sprint(msg, args)
+	if a.said == condition {
+		return
+	}
+	a.said = condition
+	a.Log.Log(context.Background(), level, msg, args...)
+}

@@ -1,0 +1,149 @@
+package reconciler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+const (
+	// keepGood is how many revisions that became ready are remembered: as far back as
+	// a person goes.
+	keepGood = 20
+	// keepQuarantined bounds how many that failed are.
+	keepQuarantined = 50
+)
+
+// Standing is what an agent knows of the revisions of its project, and what people have
+// told it. It outlives the agent on disk. It is a value: its methods give a new one.
+type Standing struct {
+	// Wanted is the newest revision that loaded, Enforced the one that is kept up. Why
+	// says why they differ.
+	Wanted   spec.Revision `json:"wanted"`
+	Enforced spec.Revision `json:"enforced"`
+	Why      string        `json:"why,omitempty"`
+	// Good are the revisions that became ready, the latest first.
+	Good        []spec.Revision `json:"good"`
+	Quarantined []Quarantine    `json:"quarantined"`
+	Pin         *Pin            `json:"pin,omitempty"`
+	Pause       *Pause          `json:"pause,omitempty"`
+	Retries     []Retry         `json:"retries,omitempty"`
+	Looked      Looked          `json:"looked"`
+}
+
+// Quarantine is a revision that failed, and is not tried again by itself.
+type Quarantine struct {
+	Revision spec.Revision `json:"revision"`
+	At       time.Time     `json:"at"`
+	Reason   string        `json:"reason"`
+}
+
+// Pin keeps an earlier revision in force until another one than Instead is wanted.
+type Pin struct {
+	Revision spec.Revision `json:"revision"`
+	Instead  spec.Revision `json:"instead"`
+	At       time.Time     `json:"at"`
+}
+
+// Pause keeps the agent from changing anything. A zero Until has no end.
+type Pause struct {
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Looked is what the last look has shown.
+type Looked struct {
+	At          time.Time `json:"at"`
+	InSync      bool      `json:"in_sync"`
+	Differences int       `json:"differences"`
+}
+
+// want takes note of the revision that the source gives. A pin that was set against
+// another one has had its day.
+func (s Standing) want(wanted spec.Revision) Standing {
+	if s.Pin != nil && s.Pin.Instead.ID != wanted.ID {
+		s.Pin = nil
+	}
+	s.Wanted = wanted
+	return s
+}
+
+// choose gives the revision that is to be kept up, and why it is not the wanted one.
+func (s Standing) choose() (rev spec.Revision, why string) {
+	if s.Pin != nil {
+		return s.Pin.Revision, "a person went back to it with flumen-agent rollback"
+	}
+	q, failed := s.quarantined(s.Wanted)
+	if !failed {
+		return s.Wanted, ""
+	}
+	good, ok := s.lastGood()
+	if !ok {
+		return s.Wanted, ""
+	}
+	return good, "revision " + s.Wanted.Short() + " failed: " + q.Reason
+}
+
+// lastGood is the latest revision that became ready and has not failed since.
+func (s Standing) lastGood() (spec.Revision, bool) {
+	for _, rev := range s.Good {
+		if _, failed := s.quarantined(rev); !failed {
+			return rev, true
+		}
+	}
+	return spec.Revision{}, false
+}
+
+// good tells whether a revision has become ready before.
+func (s Standing) good(rev spec.Revision) bool {
+	return slices.ContainsFunc(s.Good, func(one spec.Revision) bool { return one.ID == rev.ID })
+}
+
+func (s Standing) quarantined(rev spec.Revision) (Quarantine, bool) {
+	for _, q := range s.Quarantined {
+		if q.Revision.ID == rev.ID {
+			return q, true
+		}
+	}
+	return Quarantine{}, false
+}
+
+// becameReady puts a revision before all that became ready earlier.
+func (s Standing) becameReady(rev spec.Revision) Standing {
+	if len(s.Good) > 0 && s.Good[0] == rev {
+		return s
+	}
+	earlier := slices.DeleteFunc(slices.Clone(s.Good), func(one spec.Revision) bool { return one.ID == rev.ID })
+	s.Good = append([]spec.Revision{rev}, earlier[:min(len(earlier), keepGood-1)]...)
+	return s
+}
+
+// quarantine keeps a revision from being tried again, if there is one to go back to.
+func (s Standing) quarantine(rev spec.Revision, at time.Time, reason string) (next Standing, done bool) {
+	next = s.release(rev)
+	next.Quarantined = append(next.Quarantined, Quarantine{rev, at, reason})
+	if _, ok := next.lastGood(); !ok {
+		return s, false
+	}
+	next.Quarantined = next.Quarantined[max(0, len(next.Quarantined)-keepQuarantined):]
+	return next, true
+}
+
+// release lets a revision be tried again.
+func (s Standing) release(rev spec.Revision) Standing {
+	s.Quarantined = slices.DeleteFunc(slices.Clone(s.Quarantined), func(q Quarantine) bool { return q.Revision.ID == rev.ID })
+	return s
+}
+
+// resume ends pause and pin.
+func (s Standing) resume() Standing {
+	s.Pause, s.Pin = nil, nil
+	return s
+}
+
+// Paused tells whether a pause is in force.
+func (s Standing) Paused(now time.Time) bool {
+	return s.Pause != nil && (s.Pause.Until.IsZero() || now.Before(s.Pause.Until))
+}

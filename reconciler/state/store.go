@@ -1,0 +1,192 @@
+// Package state keeps on disk what the agent remembers: the runs it did, what it knows
+// of revisions, and what people ask of it while it holds the project.
+//
+//	agent, commands ──▶ Store ──▶ one SQLite file for each project and engine
+//
+// It is only memory, never truth: what runs is found out by looking. A file that is lost
+// or broken costs history, pause, pin and quarantine, and nothing else. Nothing here
+// knows what the remembered values mean.
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+// schema is made in an empty file; its version is kept in user_version.
+const (
+	version = 1
+	schema  = `
+CREATE TABLE runs (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	at      INTEGER NOT NULL, -- nanoseconds since 1970
+	report  BLOB NOT NULL     -- report.Report as JSON
+);
+CREATE TABLE acts ( -- which run did something to what
+	run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+	ref TEXT NOT NULL
+);
+CREATE INDEX acts_by_ref ON acts (ref, run);
+CREATE INDEX acts_by_run ON acts (run);
+CREATE TABLE notes (
+	name  TEXT PRIMARY KEY,
+	value BLOB NOT NULL
+);
+CREATE TABLE requests (
+	id     INTEGER PRIMARY KEY AUTOINCREMENT,
+	at     INTEGER NOT NULL,
+	verb   TEXT NOT NULL,
+	args   BLOB NOT NULL,
+	answer BLOB -- NULL until it was taken up and done with
+);`
+)
+
+// busyTimeout is how long one process waits for another's write: each takes milliseconds.
+const busyTimeout = 5 * time.Second
+
+// Store is an open memory. Its methods may be called from several goroutines, and several
+// processes may have the same file open.
+type Store struct {
+	db   *sql.DB
+	hide func(json []byte) []byte
+}
+
+// Options say how a memory is opened.
+type Options struct {
+	// Hide takes the secrets out of a JSON text before it is written; nil: there are
+	// none.
+	Hide func(json []byte) []byte
+}
+
+// Broken says that a memory could not be read and was set aside.
+type Broken struct {
+	Path, Aside string
+	Err         error
+}
+
+func (b *Broken) Error() string {
+	return fmt.Sprintf("the agent's memory %s cannot be read (%v); it was set aside as %s, and history, pause, pin and quarantine begin anew", b.Path, b.Err, b.Aside)
+}
+
+// Open opens the memory in a file, and makes it if there is none. A file that cannot be
+// read is set aside: then the Store is new and empty, and broken says so.
+func Open(ctx context.Context, path string, o Options) (s *Store, broken *Broken, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the folder of the agent's memory: %w", err)
+	}
+	s, err = open(ctx, path, o)
+	if err == nil || !unreadable(err) {
+		return s, nil, err
+	}
+	broken = &Broken{Path: path, Aside: fmt.Sprintf("%s.broken-%s", path, time.Now().UTC().Format("20060102T150405Z")), Err: err}
+	if err := setAside(path, broken.Aside); err != nil {
+		return nil, nil, fmt.Errorf("%w (and it cannot be set aside: %w)", broken.Err, err)
+	}
+	s, err = open(ctx, path, o)
+	return s, broken, err
+}
+
+// OpenInMemory gives a Store that forgets everything when the process ends: for where
+// nothing can be written.
+func OpenInMemory(ctx context.Context, o Options) (*Store, error) {
+	return prepare(ctx, "file::memory:", o)
+}
+
+// Read opens a memory that is there, and errs with fs.ErrNotExist if none is.
+func Read(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("read the agent's memory: %w", err)
+	}
+	return open(ctx, path, Options{})
+}
+
+func open(ctx context.Context, path string, o Options) (*Store, error) {
+	// Made here, for SQLite would let others read it; its other files follow its mode.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the agent's memory: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open the agent's memory: %w", err)
+	}
+	s, err := prepare(ctx, "file:"+(&url.URL{Path: path}).EscapedPath(), o)
+	if err != nil {
+		return nil, fmt.Errorf("open the agent's memory %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// prepare connects, checks the file and makes the tables that are not there.
+func prepare(ctx context.Context, name string, o Options) (*Store, error) {
+	pragmas := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		"auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "journal_size_limit(1048576)",
+		"synchronous(FULL)", "foreign_keys(1)", "cache_size(-256)",
+	}, "_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", name+"?"+pragmas.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // one writer at a time is enough, and one cache
+	s := &Store{db: db, hide: o.Hide}
+	if s.hide == nil {
+		s.hide = func(json []byte) []byte { return json }
+	}
+	if err := errors.Join(s.check(ctx), s.migrate(ctx)); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the file. What was written is there.
+func (s *Store) Close() error { return s.db.Close() }
+
+// check finds a file that was damaged.
+func (s *Store) check(ctx context.Context) error {
+	var verdict string
+	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return &damage{verdict}
+	}
+	return nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		var have int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+			return err
+		}
+		switch {
+		case have == version:
+			return nil
+		case have > version:
+			return fmt.Errorf("it was written by a newer flumen-agent (format %d, this one knows %d): use that one, or name another directory with --state", have, version)
+		}
+		_, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d;", version))
+		return err
+	})
+}
+
+// change does several things, or none of them.
+func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
