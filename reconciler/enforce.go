@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
@@ -102,7 +103,9 @@ func (a *Agent) judge(e enforcement, rep report.Report) (condemned bool) {
 	case rep.Fault != "":
 		s.Looked = a.standing.Looked // nothing was seen
 	case rep.Ready && a.watches(e.want) == "":
-		s = s.release(rep.Revision).becameReady(rep.Revision)
+		if complete(rep) {
+			s = s.release(rep.Revision).becameReady(rep.Revision)
+		}
 		a.fresh = a.fresh && rep.Revision.ID != s.Wanted.ID
 	case a.fresh && rep.Revision.ID == s.Wanted.ID:
 		if reason := a.fault(rep); reason != "" {
@@ -116,6 +119,15 @@ func (a *Agent) judge(e enforcement, rep report.Report) (condemned bool) {
 	}
 	a.know(s)
 	return condemned
+}
+
+// complete tells whether a run that ended well has left nothing of its revision undone.
+// That a volume is never changed, and a moved tag not followed, is as it should be.
+func complete(rep report.Report) bool {
+	return !slices.ContainsFunc(rep.Held, func(h plan.Held) bool {
+		undone := h.Verdict == drift.Missing || h.Verdict == drift.Changed
+		return undone && h.Rule != plan.RuleData && h.Rule != plan.RuleMovedTag
+	})
 }
 
 // fault says what of a run shows that its revision is no good, or "". That an image could

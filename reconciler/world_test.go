@@ -68,7 +68,9 @@ func (w *world) Apply(ctx context.Context, c plan.Change, p plan.Progress) error
 	case plan.Replace:
 		w.found[c.Ref()] = running(c.Want)
 	case plan.Start:
-		w.found[c.Ref()] = running(c.Want)
+		f := w.found[c.Ref()]
+		f.State = drift.Healthy
+		w.found[c.Ref()] = f
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ const (
 	RuleTier     = "tier"     // a lower tier cannot become ready
 	RuleBackoff  = "backoff"  // it failed before, and its time to be tried again has not come
 
+	RuleMovedTag   = "moved-tag"  // the tag of its image names another one, which is followed at the next revision
 	RuleQuarantine = "quarantine" // the revision failed, and there is none to go back to
 	RuleRollback   = "rollback"   // it does not go back to an earlier revision: its data may have been changed
 )
@@ -34,10 +35,10 @@ const (
 // something is held it starts again without it, so that nothing is planned on account
 // of what will not be done. Last comes the order.
 func Build(want spec.Desired, have drift.Observed, d drift.Drift, rules ...Rule) Plan {
-	held, down := map[spec.Ref]Held{}, map[spec.Ref]bool{}
-	b := newBuilder(want, have, d, held, down)
+	held, guarded := map[spec.Ref]Held{}, map[spec.Ref]bool{}
+	b := newBuilder(want, have, d, held, guarded)
 	for b.holdMore(rules) {
-		b = newBuilder(want, have, d, held, down)
+		b = newBuilder(want, have, d, held, guarded)
 	}
 	p := Plan{Project: want.Project, Revision: want.Revision, Stages: b.stages(), Held: b.heldInOrder()}
 	p.Fingerprint = fingerprint(p)
@@ -65,12 +66,14 @@ type builder struct {
 	drafts map[spec.Ref]*draft
 	ahead  []*draft // beside those in drafts
 	held   map[spec.Ref]Held
-	down   map[spec.Ref]bool // of what is held: that not even may be started as it is
+	// guarded is what a rule holds that was given to Build, and that may be started as
+	// it is.
+	guarded map[spec.Ref]bool
 }
 
 // newBuilder drafts all changes but for what is held already.
-func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[spec.Ref]Held, down map[spec.Ref]bool) *builder {
-	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: held, down: down}
+func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[spec.Ref]Held, guarded map[spec.Ref]bool) *builder {
+	b := &builder{want: want, have: have, drafts: map[spec.Ref]*draft{}, held: held, guarded: guarded}
 	for _, difference := range d {
 		if _, ok := held[difference.Ref]; ok {
 			b.keepUp(difference)
@@ -111,12 +114,12 @@ func (b *builder) answer(d drift.Difference) {
 	}
 }
 
-// keepUp drafts the start of a service whose change is held: it is better as it was than
-// not at all. That it is meant to run its restart policy tells; without one it may have
-// been a job, or never have worked.
+// keepUp drafts the start of a service whose change a guard holds: it is better as it was
+// than not at all. That it is meant to run its restart policy tells; without one it may
+// have been a job, or never have worked.
 func (b *builder) keepUp(d drift.Difference) {
 	service, ok := d.Want.(*spec.Service)
-	if !ok || service.Job || d.Verdict != drift.Changed || !d.Have.State.Stopped() || b.down[d.Ref] {
+	if !ok || service.Job || d.Verdict != drift.Changed || !d.Have.State.Stopped() || !b.guarded[d.Ref] {
 		return
 	}
 	if policy := d.Have.Fields["restart"]; policy.IsZero() || policy.String() == "no" {

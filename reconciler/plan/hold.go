@@ -11,34 +11,36 @@ import (
 
 // holdMore holds what a rule gives a reason against, or else what cannot be done
 // because of what is held already. It tells whether there was any.
-func (b *builder) holdMore(rules []Rule) bool {
-	before := len(b.held) + len(b.down)
+func (b *builder) holdMore(rules []Rule) (more bool) {
 	for _, d := range b.all() {
 		step := Step{Change: d.change, Because: d.because, Fields: d.fields}
 		for _, rule := range rules {
 			if reason := rule.Holds(step); reason != "" {
-				b.hold(d, rule.Name, reason)
+				more = b.hold(d, rule.Name, reason, true) || more
 				break
 			}
 		}
 	}
-	if len(b.held)+len(b.down) > before {
+	if more {
 		return true
 	}
 	closed := b.firstClosed()
 	for _, d := range b.all() {
 		if rule, reason := b.mustWait(d, closed); rule != "" {
-			b.hold(d, rule, reason)
+			more = b.hold(d, rule, reason, false) || more
 		}
 	}
-	return len(b.held)+len(b.down) > before
+	return more
 }
 
-// hold notes that a draft is not to be carried out, by which rule and why.
-func (b *builder) hold(d *draft, rule, reason string) {
-	if _, start := d.change.(Start); start && b.held[d.ref()].Rule != "" {
-		b.down[d.ref()] = true // what it is to become is held already, for its own reason
-		return
+// hold notes that a draft is not to be carried out, by which rule and why, and tells
+// whether that is new. Where a guard holds a change, what is there may be started as it
+// is, until that is held too.
+func (b *builder) hold(d *draft, rule, reason string, guard bool) (more bool) {
+	if _, ok := b.held[d.ref()]; ok {
+		more = b.guarded[d.ref()]
+		delete(b.guarded, d.ref())
+		return more
 	}
 	tier, verdict := d.tier, d.verdict
 	if main := b.drafts[d.ref()]; main != nil { // d may be what takes it down ahead
@@ -48,6 +50,10 @@ func (b *builder) hold(d *draft, rule, reason string) {
 		tier = ""
 	}
 	b.held[d.ref()] = Held{Ref: d.ref(), Tier: tier, Rule: rule, Reason: reason, Verb: d.change.Verb(), Fields: d.fields, Verdict: verdict}
+	if guard {
+		b.guarded[d.ref()] = true
+	}
+	return true
 }
 
 // absent tells whether something that is held is not there for others to use.

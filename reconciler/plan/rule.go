@@ -58,7 +58,7 @@ func Beyond(want spec.Desired, tier string) Rule {
 // KeepMovedTags holds the replacing of containers only because the tag of their
 // image names another image by now, but for images that were just made.
 func KeepMovedTags(made ...spec.Ref) Rule {
-	return Rule{"moved-tag", func(s Step) string {
+	return Rule{RuleMovedTag, func(s Step) string {
 		replace, ok := s.Change.(Replace)
 		if !ok || len(s.Fields) != 1 || len(s.Because) != 1 || !moved(s.Fields[0]) {
 			return ""
