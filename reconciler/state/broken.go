@@ -32,10 +32,10 @@ func unreadable(err error) bool {
 
 // setAside renames a file and what SQLite keeps beside it.
 func setAside(path, aside string) error {
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return os.Rename(path, aside)
+	return nil
 }
