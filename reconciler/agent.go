@@ -108,7 +108,7 @@ func (a *Agent) look(why string) {
 
 // untilNext is how long to sleep when nobody calls.
 func (a *Agent) untilNext() time.Duration {
-	wait := a.Interval - a.Interval/20 + rand.N(a.Interval/10+1) // agents do not look in step
+	wait := a.Interval - rand.N(a.Interval/10+1) // agents do not look in step
 	if a.other != "" {
 		wait = min(wait, holdAgain)
 	}
@@ -304,6 +304,9 @@ func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (con
 		a.Reported(rep)
 	}
 	a.say(rep, e)
+	if condemned {
+		a.sayCondemned(rep)
+	}
 	return condemned
 }
 

@@ -97,25 +97,15 @@ func keepRunning(why string) plan.Rule {
 // judge takes note of what a run says about its revision, and tells whether that has
 // failed and an earlier one is to be kept up.
 func (a *Agent) judge(e enforcement, rep report.Report) (condemned bool) {
-	s := a.standing
-	s.Looked = Looked{At: rep.At.Add(rep.Took), InSync: rep.Ready && rep.After.InSync(), Differences: len(rep.After)}
+	s := a.standing.after(rep)
 	switch {
 	case rep.Fault != "":
-		s.Looked = a.standing.Looked // nothing was seen
-	case rep.Ready && a.watches(e.want) == "":
-		if complete(rep) {
-			s = s.release(rep.Revision).becameReady(rep.Revision)
-		}
+	case rep.Ready:
 		a.fresh = a.fresh && rep.Revision.ID != s.Wanted.ID
 	case a.fresh && rep.Revision.ID == s.Wanted.ID:
 		if reason := a.fault(rep); reason != "" {
 			s, condemned = s.quarantine(rep.Revision, time.Now(), reason)
 		}
-	}
-	if condemned {
-		good, _ := s.lastGood()
-		a.said = ""
-		a.Log.Error("revision failed, the last good one is kept up", "revision", rep.Revision.Short(), "good", good.Short(), "cause", s.Quarantined[len(s.Quarantined)-1].Reason)
 	}
 	a.know(s)
 	return condemned

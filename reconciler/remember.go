@@ -77,3 +77,39 @@ func (a *Agent) forget() {
 		a.memory.Close()
 	}
 }
+
+// Note remembers a run that was done without an agent.
+func Note(ctx context.Context, m *state.Store, rep report.Report) error {
+	var s Standing
+	if err := m.Recall(ctx, StandingNote, &s); err != nil {
+		return err
+	}
+	s = s.want(rep.Revision).after(rep)
+	s.Enforced, s.Why = rep.Revision, ""
+	if err := m.Remember(ctx, StandingNote, s); err != nil {
+		return err
+	}
+	if len(rep.Steps) == 0 {
+		return nil
+	}
+	return m.Record(ctx, rep)
+}
+
+// Tell does in a memory, where no agent holds the project, what a request asks for.
+func Tell(ctx context.Context, m *state.Store, verb string, ask Ask, now time.Time) (said string, err error) {
+	var s Standing
+	if err := m.Recall(ctx, StandingNote, &s); err != nil {
+		return "", err
+	}
+	switch verb {
+	case AskPause:
+		s = s.pause(ask, now)
+	case AskResume:
+		s = s.resume()
+	case AskRollback:
+		if s, err = s.rollback(ask.Revision, now); err != nil {
+			return "", err
+		}
+	}
+	return s.Summary(now), m.Remember(ctx, StandingNote, s)
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -129,6 +130,19 @@ func (s Standing) quarantine(rev spec.Revision, at time.Time, reason string) (ne
 	}
 	next.Quarantined = next.Quarantined[max(0, len(next.Quarantined)-keepQuarantined):]
 	return next, true
+}
+
+// after takes in what a run shows: what the last look found, and whether the revision has
+// become ready.
+func (s Standing) after(rep report.Report) Standing {
+	if rep.Fault != "" {
+		return s // nothing was seen
+	}
+	s.Looked = Looked{At: rep.At.Add(rep.Took), InSync: rep.Ready && rep.After.InSync(), Differences: len(rep.After)}
+	if rep.Ready && complete(rep) {
+		s = s.release(rep.Revision).becameReady(rep.Revision)
+	}
+	return s
 }
 
 // release lets a revision be tried again.

@@ -26,6 +26,7 @@ type app struct {
 	terminal       bool       // whether standard error is a terminal
 
 	settings settings
+	holds    func() // of an agent: the lock on its project
 }
 
 // settings are the flags that all commands share.
@@ -35,6 +36,7 @@ type settings struct {
 	profiles []string
 	strict   bool
 	output   string
+	state    string
 }
 
 // exit is an error that only says which code to leave with; what there is to say has
@@ -135,7 +137,8 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.Flags().AddFlagSet(running.Flags())
 	root.AddCommand(running, a.validateCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
-		a.statusCommand(), a.downCommand(), a.versionCommand())
+		a.statusCommand(), a.historyCommand(), a.whyCommand(), a.pauseCommand(), a.resumeCommand(), a.rollbackCommand(),
+		a.downCommand(), a.versionCommand())
 	return root
 }
 
@@ -145,6 +148,11 @@ func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.settings.project, "project", "", "name of the project, instead of the spec's own")
 	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated)")
 	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
+}
+
+// stateFlag is that of every command that remembers, or looks at what is remembered.
+func (a *app) stateFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&a.settings.state, "state", "", "directory of what the agent remembers (default /var/lib/flumen-agent for root, else below $XDG_STATE_HOME)")
 }
 
 // outputFlag is -o.

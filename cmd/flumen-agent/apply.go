@@ -32,6 +32,9 @@ started again if that fails. Volumes are never removed.
 
 With --plan FILE it plans again and goes on only if that gives the very plan in FILE.
 
+Where a flumen-agent keeps the project up, that one is asked to do it. A revision that
+failed is tried again.
+
 Exit codes: 0 converged, 1 failed or not ready, 3 converged, and something that works as it
 is was held back.`,
 		Args: cobra.NoArgs,
@@ -44,11 +47,18 @@ is was held back.`,
 			if o.Fingerprint, err = a.mayApply(cmd.Context(), c, o, saved, yes); err != nil {
 				return err
 			}
+			switch rep, asked, err := a.askToApply(cmd.Context(), c, o); {
+			case err != nil:
+				return err
+			case asked:
+				return a.conclude(rep)
+			}
 			return a.converge(cmd.Context(), c, o)
 		},
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
+	a.stateFlag(cmd.Flags())
 	cmd.Flags().StringVar(&saved, "plan", "", "apply only if the plan is still the one in this file (made by plan --out)")
 	cmd.Flags().StringVar(&tier, "tier", "", "converge only this tier and those below it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -113,7 +123,24 @@ func (a *app) converge(ctx context.Context, c *connection, o reconciler.Options)
 	done := a.watchProgress(c)
 	rep := c.reconciler.Converge(ctx, c.want, o)
 	done()
+	a.noteRun(ctx, c, rep)
 	return a.conclude(rep)
+}
+
+// askToApply has the agent that holds the project do the run, if one does.
+func (a *app) askToApply(ctx context.Context, c *connection, o reconciler.Options) (rep report.Report, asked bool, err error) {
+	agent, err := a.lock(c).agent()
+	if err != nil || agent == nil {
+		return rep, false, err
+	}
+	if o.Upto != "" || !o.Refresh {
+		return rep, true, fmt.Errorf("a flumen-agent (process %s) keeps project %s up, and does so in full: leave out --tier and --plan, or stop it", agent.process, c.want.Project)
+	}
+	answer, asked, err := a.ask(ctx, c, reconciler.AskApply, reconciler.Ask{Revision: c.want.Revision.ID})
+	if answer.Report != nil {
+		rep = *answer.Report
+	}
+	return rep, asked, err
 }
 
 // watchProgress shows the events of the next run on standard error until done.

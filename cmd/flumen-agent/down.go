@@ -28,6 +28,9 @@ Exit codes: 0 done, 1 failed.`,
 			if err != nil {
 				return err
 			}
+			if err := a.lock(c).refuseAgent(); err != nil {
+				return err
+			}
 			have, _, err := c.reconciler.Look(cmd.Context(), c.want)
 			if err != nil {
 				return err
@@ -45,6 +48,7 @@ Exit codes: 0 done, 1 failed.`,
 			done := a.watchProgress(c)
 			rep := c.reconciler.Execute(cmd.Context(), c.want, p)
 			done()
+			a.noteRun(cmd.Context(), c, rep)
 			if rep.Err() != nil || a.settings.output == "json" {
 				return a.conclude(rep)
 			}
@@ -55,6 +59,7 @@ Exit codes: 0 done, 1 failed.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
+	a.stateFlag(cmd.Flags())
 	cmd.Flags().StringVar(&tier, "tier", "", "take down only this tier and those above it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd

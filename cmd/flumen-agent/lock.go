@@ -17,59 +17,119 @@ import (
 // lockAgain is how often a lock that another process holds is asked for.
 const lockAgain = 200 * time.Millisecond
 
-// lockProject keeps other agents of this machine from changing a project of an engine.
-// The lock is the process's own: a killed agent cannot leave it behind. It waits for its
-// turn, and says once for whom.
-func lockProject(ctx context.Context, dir, engineID, project string, say io.Writer) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of locks: %w", err)
-	}
-	key := sha256.Sum256([]byte(engineID + "\n" + project))
-	path := filepath.Join(dir, project+"-"+hex.EncodeToString(key[:4])+".lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock of project %s: %w", project, err)
-	}
-	if err := waitForLock(ctx, f, project, say); err != nil {
-		f.Close()
-		return nil, err
-	}
-	if err := f.Truncate(0); err == nil {
-		fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
-	return func() { f.Close() }, nil
+// errAgentHolds says that an agent keeps the project up, and will not let go of it.
+var errAgentHolds = errors.New("stop it first, or change what it follows")
+
+// lock is that of one project on one engine, for this machine. It is the process's own: a
+// killed agent cannot leave it behind.
+type lock struct{ dir, engineID, project string }
+
+// path is the file of the lock.
+func (l lock) path() string {
+	return filepath.Join(l.dir, l.project+"-"+short(l.engineID, l.project)+".lock")
 }
 
-func waitForLock(ctx context.Context, f *os.File, project string, say io.Writer) error {
+// short tells projects of one name on several engines apart.
+func short(engineID, project string) string {
+	key := sha256.Sum256([]byte(engineID + "\n" + project))
+	return hex.EncodeToString(key[:4])
+}
+
+// holder is the process that has a lock, as it says itself.
+type holder struct {
+	process string
+	agent   bool // it keeps the lock for as long as it lives
+}
+
+// asAgent is what an agent writes into the lock beside its process number.
+const asAgent = "agent"
+
+// try takes the lock, or says who has it.
+func (l lock) try(as string) (release func(), other *holder, err error) {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the folder of locks: %w", err)
+	}
+	f, err := os.OpenFile(l.path(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the lock of project %s: %w", l.project, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		other := readHolder(f)
+		return nil, &other, f.Close()
+	case err != nil:
+		return nil, nil, errors.Join(fmt.Errorf("lock project %s: %w", l.project, err), f.Close())
+	}
+	if err := f.Truncate(0); err == nil {
+		fmt.Fprintf(f, "%d %s\n", os.Getpid(), as)
+	}
+	return func() { f.Close() }, nil, nil
+}
+
+// wait takes the lock when its turn comes, and says once for whom it waits. An agent is not
+// waited for.
+func (l lock) wait(ctx context.Context, say io.Writer) (release func(), err error) {
 	tick := time.NewTicker(lockAgain)
 	defer tick.Stop()
 	for said := false; ; said = true {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("lock project %s: %w", project, err)
-		}
-		if !said {
-			fmt.Fprintf(say, "waiting: another flumen-agent (process %s) is changing project %s\n", holder(f), project)
+		release, other, err := l.try("")
+		switch {
+		case err != nil:
+			return nil, err
+		case other == nil:
+			return release, nil
+		case other.agent:
+			return nil, l.kept(*other)
+		case !said:
+			fmt.Fprintf(say, "waiting: another flumen-agent (process %s) is changing project %s\n", other.process, l.project)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the flumen-agent that is changing project %s: %w", project, context.Cause(ctx))
+			return nil, fmt.Errorf("wait for the flumen-agent that is changing project %s: %w", l.project, context.Cause(ctx))
 		}
 	}
 }
 
-// holder is the process that wrote its number into the lock.
-func holder(f *os.File) string {
-	b := make([]byte, 20)
-	n, _ := f.ReadAt(b, 0)
-	if pid := strings.TrimSpace(string(b[:n])); pid != "" {
-		return pid
+// kept says that an agent has the lock, and will not let go of it.
+func (l lock) kept(by holder) error {
+	return fmt.Errorf("a flumen-agent (process %s) keeps project %s up: %w", by.process, l.project, errAgentHolds)
+}
+
+// refuseAgent errs when an agent has the lock.
+func (l lock) refuseAgent() error {
+	agent, err := l.agent()
+	if agent != nil {
+		return l.kept(*agent)
 	}
-	return "unknown"
+	return err
+}
+
+// agent gives the agent that has the lock, or nil.
+func (l lock) agent() (*holder, error) {
+	release, other, err := l.try("")
+	switch {
+	case err != nil:
+		return nil, err
+	case other == nil:
+		release()
+		return nil, nil
+	case !other.agent:
+		return nil, nil
+	}
+	return other, nil
+}
+
+// readHolder reads what the process that has a lock wrote into it.
+func readHolder(f *os.File) holder {
+	b := make([]byte, 40)
+	n, _ := f.ReadAt(b, 0)
+	process, as, _ := strings.Cut(strings.TrimSpace(string(b[:n])), " ")
+	if process == "" {
+		process = "unknown"
+	}
+	return holder{process: process, agent: as == asAgent}
 }
 
 // lockDir is where locks live: where a reboot clears them away.

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,22 +13,22 @@ import (
 
 func TestLockIsWaitedForAndSaysForWhom(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	release, err := lockProject(t.Context(), dir, "engine", "shop", nil)
+	shop := lock{t.TempDir(), "engine", "shop"}
+	release, err := shop.wait(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), 3*lockAgain)
 	defer cancel()
-	if _, err := lockProject(ctx, dir, "engine", "shop", &said); err == nil || !strings.Contains(err.Error(), "project shop") {
+	if _, err := shop.wait(ctx, &said); err == nil || !strings.Contains(err.Error(), "project shop") {
 		t.Errorf("error %v", err)
 	}
 	if strings.Count(said.String(), "waiting: another flumen-agent (process ") != 1 {
 		t.Errorf("said %q", said.String())
 	}
 	time.AfterFunc(lockAgain/2, release)
-	again, err := lockProject(t.Context(), dir, "engine", "shop", &said)
+	again, err := shop.wait(t.Context(), &said)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +39,29 @@ func TestOtherProjectsAndEnginesHaveLocksOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, key := range [][2]string{{"engine", "shop"}, {"engine", "other"}, {"another", "shop"}} {
-		release, err := lockProject(t.Context(), dir, key[0], key[1], nil)
+		release, err := lock{dir, key[0], key[1]}.wait(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer release()
+	}
+}
+
+func TestAgentIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	shop := lock{t.TempDir(), "engine", "shop"}
+	release, _, err := shop.try(asAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shop.wait(t.Context(), nil); !errors.Is(err, errAgentHolds) {
+		t.Error(err)
+	}
+	if agent, err := shop.agent(); err != nil || agent == nil || agent.process != strconv.Itoa(os.Getpid()) {
+		t.Error(agent, err)
+	}
+	release()
+	if agent, err := shop.agent(); err != nil || agent != nil {
+		t.Error(agent, err)
 	}
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler"
@@ -38,6 +41,7 @@ func (a *app) load(ctx context.Context) (compose.Loaded, error) {
 type connection struct {
 	want       spec.Desired
 	target     *docker.Target
+	engineID   string
 	reconciler *reconciler.Reconciler
 }
 
@@ -51,15 +55,39 @@ func (a *app) connect(ctx context.Context, tier string) (*connection, error) {
 	if err := hasTier(loaded.Desired, tier); err != nil {
 		return nil, err
 	}
+	return a.connectTo(ctx, loaded.Desired)
+}
+
+// identify connects to the engine for a command that needs to know of the project only
+// which one it is: its name may be given where there is no spec.
+func (a *app) identify(ctx context.Context) (*connection, error) {
+	if _, err := os.Stat(a.settings.file); a.settings.project != "" && errors.Is(err, fs.ErrNotExist) {
+		return a.connectTo(ctx, spec.Desired{Project: a.settings.project})
+	}
+	return a.connect(ctx, "")
+}
+
+func (a *app) connectTo(ctx context.Context, want spec.Desired) (*connection, error) {
 	target, err := a.target(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &connection{
-		want: loaded.Desired, target: target,
-		reconciler: a.reconciler(target),
-	}, nil
+	id, err := target.EngineID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{want: want, target: target, engineID: id}
+	c.reconciler = &reconciler.Reconciler{
+		Targets: []reconciler.Target{target},
+		Lock: func(ctx context.Context, _ string) (release func(), err error) {
+			return a.lock(c).wait(ctx, a.stderr)
+		},
+	}
+	return c, nil
 }
+
+// lock is that of a project: agents and commands on this machine take turns.
+func (a *app) lock(c *connection) lock { return lock{a.lockDir(), c.engineID, c.want.Project} }
 
 // look connects and looks once.
 func (a *app) look(ctx context.Context) (*connection, drift.Observed, drift.Drift, error) {
@@ -69,20 +97,6 @@ func (a *app) look(ctx context.Context) (*connection, drift.Observed, drift.Drif
 	}
 	have, d, err := c.reconciler.Look(ctx, c.want)
 	return c, have, d, err
-}
-
-// reconciler is one for an engine, which takes turns with other agents on this machine.
-func (a *app) reconciler(target *docker.Target) *reconciler.Reconciler {
-	return &reconciler.Reconciler{
-		Targets: []reconciler.Target{target},
-		Lock: func(ctx context.Context, project string) (release func(), err error) {
-			id, err := target.EngineID(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return lockProject(ctx, a.lockDir(), id, project, a.stderr)
-		},
-	}
 }
 
 // target connects to the engine that the environment names.

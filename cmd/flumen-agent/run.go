@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
-	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/reconciler/state"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/file"
 )
@@ -52,6 +55,7 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 		},
 	}
 	a.specFlags(cmd.Flags())
+	a.stateFlag(cmd.Flags())
 	flags := cmd.Flags()
 	flags.BoolVar(&s.watch, "watch", false, "watch the spec file (the default)")
 	flags.BoolVar(&s.once, "once", false, "converge once and stop")
@@ -70,14 +74,12 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if s.interval < time.Second {
 		return fmt.Errorf("--interval %s is too short: a second is the least", s.interval)
 	}
+	if s.once {
+		return a.runOnce(ctx, log, s)
+	}
 	target, err := a.target(ctx)
 	if err != nil {
 		return err
-	}
-	r := a.reconciler(target)
-	r.Listen = reconciler.LogTo(log)
-	if s.once {
-		return a.runOnce(ctx, r, s)
 	}
 	watcher, err := file.New(settle)
 	if err != nil {
@@ -86,10 +88,19 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	project := newProjectName()
 	agent := &reconciler.Agent{
 		Load:       a.follow(watcher, project, log),
-		Reconciler: r,
+		Reconciler: &reconciler.Reconciler{Targets: []reconciler.Target{target}, Listen: reconciler.LogTo(log)},
+		Hold:       func(ctx context.Context, project string) (string, error) { return a.holdAsAgent(ctx, target, project) },
+		Memory: func(ctx context.Context, project string) (*state.Store, error) {
+			id, err := target.EngineID(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return a.agentMemory(ctx, id, project)
+		},
 		Triggers: []func(context.Context, func(string)){
 			func(ctx context.Context, look func(string)) { watchFiles(ctx, watcher, log, look) },
 			func(ctx context.Context, look func(string)) { watchEngine(ctx, target, project, log, look) },
+			hangUps,
 		},
 		Interval: s.interval, NoHeal: s.noHeal, Log: log,
 	}
@@ -99,18 +110,53 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	return nil
 }
 
+// holdAsAgent makes this process the agent of a project, for as long as it lives.
+func (a *app) holdAsAgent(ctx context.Context, target *docker.Target, project string) (other string, err error) {
+	id, err := target.EngineID(ctx)
+	if err != nil {
+		return "", err
+	}
+	release, holder, err := lock{a.lockDir(), id, project}.try(asAgent)
+	a.holds = release // never called: a lock that nothing refers to would be let go of
+	switch {
+	case err != nil:
+		return "", err
+	case holder != nil:
+		return fmt.Sprintf("another flumen-agent (process %s) has the project", holder.process), nil
+	}
+	return "", nil
+}
+
+// hangUps has the agent look again at SIGHUP.
+func hangUps(ctx context.Context, look func(string)) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			look("SIGHUP")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // runOnce is apply with the agent's output.
-func (a *app) runOnce(ctx context.Context, r *reconciler.Reconciler, s runSettings) error {
-	loaded, err := a.load(ctx)
+func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) error {
+	c, err := a.connect(ctx, "")
 	if err != nil {
 		return err
 	}
-	var rep report.Report
+	c.reconciler.Listen = reconciler.LogTo(log)
 	if s.noHeal {
-		rep = r.Check(ctx, loaded.Desired, "once")
-	} else {
-		rep = r.Converge(ctx, loaded.Desired, reconciler.Options{Trigger: "once", Refresh: true})
+		return a.conclude(c.reconciler.Check(ctx, c.want, "once"))
 	}
+	if err := a.lock(c).refuseAgent(); err != nil {
+		return err
+	}
+	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true})
+	a.noteRun(ctx, c, rep)
 	return a.conclude(rep)
 }
 

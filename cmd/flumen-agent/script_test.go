@@ -72,6 +72,7 @@ func TestAdoption(t *testing.T) {
 func onEngine(env *testscript.Env, engine *client.Client) error {
 	env.Setenv("DOCKER_HOST", engine.DaemonHost())
 	env.Setenv("PROJECT", enginetest.Project(env.T().(testing.TB), engine))
+	env.Setenv("FLUMEN_STATE", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("IMAGE", enginetest.HealthySleeper)
 	env.Setenv("PLAIN", enginetest.Sleeper)
 	return nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +30,9 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 				return err
 			}
 			status := report.NewStatus(c.want, have, d)
+			if status.Kept, err = a.kept(cmd.Context(), c); err != nil {
+				fmt.Fprintf(a.stderr, "warning: %v\n", err)
+			}
 			for _, tier := range status.Tiers {
 				c.addLogs(cmd.Context(), tier.Resources)
 			}
@@ -42,7 +47,37 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
+	a.stateFlag(cmd.Flags())
 	return cmd
+}
+
+// lookedBound is how old a look of the agent may be and still count: several intervals.
+const lookedBound = 5 * time.Minute
+
+// kept is what is remembered of how the project is kept up, or nil.
+func (a *app) kept(ctx context.Context, c *connection) (*report.Kept, error) {
+	s, err := a.standing(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := a.lock(c).agent()
+	if err != nil || agent == nil && s.Wanted.ID == "" {
+		return nil, err
+	}
+	now := time.Now()
+	k := &report.Kept{
+		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Paused: s.Paused(now), Degraded: []spec.Ref{},
+		Looked: s.Looked.At, Verdict: report.VerdictOf(s.Looked.At, s.Looked.InSync, now, lookedBound),
+	}
+	if agent != nil {
+		k.Agent = agent.process
+	}
+	for _, r := range s.Retries {
+		if r.Degraded() {
+			k.Degraded = append(k.Degraded, r.Ref)
+		}
+	}
+	return k, nil
 }
 
 // addLogs adds the last lines of the services that are not well. A log that cannot be

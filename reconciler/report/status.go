@@ -18,6 +18,8 @@ type Status struct {
 	At       time.Time     `json:"at"`
 	Ready    bool          `json:"ready"`
 	Tiers    []TierStatus  `json:"tiers"`
+	// Kept is what is remembered of how the project is kept up; nil: nothing is.
+	Kept *Kept `json:"kept,omitempty"`
 	// Extra is what belongs to the project and no tier declares.
 	Extra []ResourceStatus `json:"extra,omitempty"`
 }
@@ -102,6 +104,7 @@ func (r ResourceStatus) Unwell() bool {
 // Text writes the status for people.
 func (s Status) Text(w io.Writer, paint plan.Paint) {
 	fmt.Fprintf(w, "%s at revision %s: %s\n", paint.On(plan.Bold, s.Project), s.Revision.Short(), readyWord(s.Ready, paint))
+	s.Kept.text(w, s.At, paint)
 	for _, t := range s.Tiers {
 		fmt.Fprintf(w, "\n  %s  %s\n", paint.On(plan.Bold, "tier "+t.Name), readyWord(t.Ready, paint))
 		for _, r := range t.Resources {

@@ -20,12 +20,6 @@ const (
 // ErrNoRun says that there is no run of that number.
 var ErrNoRun = errors.New("there is no such run in the history")
 
-// Run is a run that was done.
-type Run struct {
-	ID     int64         `json:"id"` // counts up, from 1
-	Report report.Report `json:"report"`
-}
-
 // Record adds a run to the history, and forgets the oldest that are too many.
 func (s *Store) Record(ctx context.Context, rep report.Report) error {
 	text, err := json.Marshal(rep)
@@ -67,36 +61,36 @@ DELETE FROM runs WHERE id < (SELECT max(id) FROM runs) AND id IN (
 }
 
 // Runs are the newest runs, newest first, at most limit.
-func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
+func (s *Store) Runs(ctx context.Context, limit int) ([]report.Past, error) {
 	return s.runs(ctx, "SELECT id, report FROM runs ORDER BY id DESC LIMIT ?", limit)
 }
 
 // RunsOf are the newest runs that did something to ref, newest first, at most limit.
-func (s *Store) RunsOf(ctx context.Context, ref spec.Ref, limit int) ([]Run, error) {
+func (s *Store) RunsOf(ctx context.Context, ref spec.Ref, limit int) ([]report.Past, error) {
 	return s.runs(ctx, "SELECT id, report FROM runs WHERE id IN (SELECT run FROM acts WHERE ref = ?) ORDER BY id DESC LIMIT ?", ref.String(), limit)
 }
 
 // Run is one run, or ErrNoRun.
-func (s *Store) Run(ctx context.Context, id int64) (Run, error) {
+func (s *Store) Run(ctx context.Context, id int64) (report.Past, error) {
 	runs, err := s.runs(ctx, "SELECT id, report FROM runs WHERE id = ?", id)
 	if err == nil && len(runs) == 0 {
 		err = ErrNoRun
 	}
 	if err != nil {
-		return Run{}, err
+		return report.Past{}, err
 	}
 	return runs[0], nil
 }
 
-func (s *Store) runs(ctx context.Context, query string, args ...any) ([]Run, error) {
+func (s *Store) runs(ctx context.Context, query string, args ...any) ([]report.Past, error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
 	defer rows.Close()
-	var all []Run
+	var all []report.Past
 	for rows.Next() {
-		var one Run
+		var one report.Past
 		var text []byte
 		if err := rows.Scan(&one.ID, &text); err != nil {
 			return nil, fmt.Errorf("read the history: %w", err)

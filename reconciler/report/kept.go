@@ -1,0 +1,71 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Kept is how a project is kept up: by whom, at which revision, and what keeps it from
+// being another one.
+type Kept struct {
+	Agent    string        `json:"agent,omitempty"` // the process of the agent that holds the project, if one does
+	Wanted   spec.Revision `json:"wanted"`
+	Enforced spec.Revision `json:"enforced"`
+	// Summary says what is in force in words: a pause, a pin, a revision that failed.
+	Summary  string     `json:"summary"`
+	Paused   bool       `json:"paused"`
+	Degraded []spec.Ref `json:"degraded"` // failed too often, and are tried only now and then
+	// Looked is when what runs was last looked at, InSync what was found. When that is
+	// too long ago, Verdict is "unknown".
+	Looked  time.Time `json:"looked,omitzero"`
+	Verdict string    `json:"verdict"` // "in sync", "drift" or "unknown"
+}
+
+// The verdicts of a look that may be a while ago.
+const (
+	VerdictInSync  = "in sync"
+	VerdictDrift   = "drift"
+	VerdictUnknown = "unknown"
+)
+
+// VerdictOf says what a look at that time is still worth: what is older than bound is not
+// known any more.
+func VerdictOf(at time.Time, inSync bool, now time.Time, bound time.Duration) string {
+	switch {
+	case at.IsZero() || now.Sub(at) > bound || at.After(now.Add(bound)):
+		return VerdictUnknown
+	case inSync:
+		return VerdictInSync
+	}
+	return VerdictDrift
+}
+
+// text writes what is in force, and what a look of the agent's own has found.
+func (k *Kept) text(w io.Writer, at time.Time, paint plan.Paint) {
+	if k == nil {
+		return
+	}
+	colour := plan.Dim
+	if k.Paused || k.Wanted.ID != k.Enforced.ID {
+		colour = plan.Yellow
+	}
+	by := "no flumen-agent holds the project"
+	if k.Agent != "" {
+		by = "flumen-agent, process " + k.Agent
+	}
+	fmt.Fprintf(w, "  %s: %s\n", by, paint.On(colour, k.Summary))
+	switch {
+	case k.Looked.IsZero():
+	case k.Verdict == VerdictUnknown:
+		fmt.Fprintf(w, "  last looked %s ago: how things stand since is unknown\n", Duration(at.Sub(k.Looked)))
+	default:
+		fmt.Fprintf(w, "  last looked %s ago: %s\n", Duration(at.Sub(k.Looked)), k.Verdict)
+	}
+	for _, ref := range k.Degraded {
+		fmt.Fprintf(w, "  %s %s failed too often, and is tried only now and then; at once with: flumen-agent apply\n", paint.On(plan.Red, "degraded"), ref)
+	}
+}
