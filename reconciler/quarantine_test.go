@@ -331,7 +331,7 @@ func TestRollbackPinsAnEarlierRevisionUntilAnotherIsWanted(t *testing.T) {
 		if answer := b.ask(t, memory, AskRollback, Ask{}); answer.Error != "" || w.users()["web"] != "one" {
 			t.Errorf("%+v, %v", answer, w.users())
 		}
-		time.Sleep(3 * time.Hour)
+		time.Sleep(20 * time.Minute)
 		if w.users()["web"] != "one" {
 			t.Error("it did not stay")
 		}
@@ -344,15 +344,22 @@ func TestRollbackPinsAnEarlierRevisionUntilAnotherIsWanted(t *testing.T) {
 
 func TestAgentThatDoesNotHoldTheProjectOnlyLooksUntilItDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, other := newWorld(), "process 7"
+		w, ended := newWorld(), make(chan struct{})
 		b := startWith(t, w, desired("1", []*spec.Service{service("db")}), func(a *Agent) {
-			a.Hold = func(context.Context, string) (string, error) { return other, nil }
+			a.Hold = func(context.Context, string) (string, error) {
+				select {
+				case <-ended:
+					return "", nil
+				default:
+					return "process 7 has it", nil
+				}
+			}
 		})
 		defer b.stop()
 		if len(w.did()) > 0 || len(b.reports) != 1 {
 			t.Errorf("did %q", w.did())
 		}
-		other = ""
+		close(ended)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		indexOf(t, w.did(), "create service/db")
