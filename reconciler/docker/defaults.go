@@ -18,7 +18,7 @@ type facts struct {
 	id        string // of the engine, as it tells it itself
 	logging   string
 	swapLimit bool          // it can limit swap
-	ahead     time.Duration // how far its clock is ahead of ours
+	ahead     time.Duration // how far its clock is ahead of ours; on this machine they are one
 }
 
 // ask reads the facts of the engine.
@@ -29,8 +29,8 @@ func (t *Target) ask(ctx context.Context) (facts, error) {
 		return facts{}, fmt.Errorf("ask the engine about itself: %w", err)
 	}
 	f := facts{id: info.ID, logging: info.LoggingDriver, swapLimit: info.SwapLimit}
-	if there, err := time.Parse(time.RFC3339Nano, info.SystemTime); err == nil {
-		f.ahead = there.Sub(before.Add(time.Since(before) / 2))
+	if there, err := time.Parse(time.RFC3339Nano, info.SystemTime); err == nil && !local(t.engine.DaemonHost()) {
+		f.ahead = aheadBy(there, before, time.Now())
 	}
 	return f, nil
 }

@@ -1,0 +1,15 @@
+package docker
+
+import "time"
+
+// aheadBy tells how far an engine's clock is ahead of ours, from what it said between
+// the asking and the answer. It may have read its clock at any moment in between, so
+// what the time that took explains is no difference.
+func aheadBy(there, asked, answered time.Time) time.Duration {
+	half := answered.Sub(asked) / 2
+	ahead := there.Sub(asked.Add(half))
+	if ahead.Abs() <= half {
+		return 0
+	}
+	return ahead
+}
