@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -58,6 +61,12 @@ var attributes = []struct {
 		s.Mounts = []spec.Mount{{Type: spec.MountTmpfs, Target: "/tmp", TmpfsSize: 32 << 20, TmpfsMode: 0o700}}
 	}, []string{"mount./run", "mount./tmp.mode", "mount./tmp.size"}},
 	{"anonymous volume", func(s *spec.Service) { s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data"}} }, func(s *spec.Service) { s.Mounts = nil }, []string{"mount./data"}},
+	{"anonymous volume without the image's files", func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data", NoCopy: true}}
+	}, func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data"}}
+	}, []string{"mount./data.nocopy"}},
+	{"platform", func(s *spec.Service) { s.Platform = "linux/" + runtime.GOARCH }, func(s *spec.Service) { s.Platform = "linux/s390x" }, []string{"platform"}},
 	{"bind", func(s *spec.Service) {
 		s.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/etc", Target: "/a", ReadOnly: true}, {Type: spec.MountBind, Source: "/etc/", Target: "/b", CreateHostPath: true, Propagation: "rprivate"}, {Type: spec.MountBind, Source: "/tmp", Target: "/c", Propagation: "private"}}
 	}, func(s *spec.Service) {
@@ -127,7 +136,33 @@ func (w world) withAttributes(other bool) []spec.Resource {
 	return all
 }
 
-func serviceName(attribute string) string { return strings.ReplaceAll(attribute, " ", "-") }
+func serviceName(attribute string) string {
+	return strings.NewReplacer(" ", "-", "'", "").Replace(attribute)
+}
+
+// An engine that is not itself allowed everything cannot start a privileged container.
+func TestPrivilegedIsNoDriftOrTheRefusalIsReported(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("web", func(s *spec.Service) { s.Privileged = true }))
+		err := w.converge(want)
+		failure := (*plan.Failure)(nil)
+		if errors.As(err, &failure) {
+			w.Log(err)
+			if failure.Ref.Name != "web" || !strings.Contains(failure.Reason, "start: ") {
+				w.Errorf("refused without a word on what was refused: %v", err)
+			}
+			return
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.mustBeInSync(want)
+		d, _ := w.drift(w.desired(w.service("web"))).Of(spec.InstanceRef("web", 1))
+		if diff := cmp.Diff([]string{"privileged"}, fieldNames(d.Fields)); diff != "" {
+			w.Errorf("fields that differ (-want +got):\n%s", diff)
+		}
+	})
+}
 
 func fieldNames(fields []drift.Field) []string {
 	var names []string
