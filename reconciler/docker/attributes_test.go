@@ -91,6 +91,9 @@ var attributes = []struct {
 	}, func(s *spec.Service) { s.Ulimits = map[string]spec.Ulimit{"nofile": {Soft: 2048, Hard: 4096}} }, []string{"ulimit.core", "ulimit.nofile"}},
 	{"sysctls", func(s *spec.Service) { s.Sysctls = map[string]string{"net.core.somaxconn": "512"} }, func(s *spec.Service) { s.Sysctls = nil }, []string{"sysctl.net.core.somaxconn"}},
 	{"capabilities", func(s *spec.Service) { s.CapAdd, s.CapDrop = []string{"NET_ADMIN"}, []string{"ALL"} }, func(s *spec.Service) { s.CapDrop = []string{"CHOWN"} }, []string{"cap_add", "cap_drop"}},
+	{"seccomp profile", func(s *spec.Service) { s.SecurityOpt = []string{`seccomp={"defaultAction":"SCMP_ACT_ALLOW"}`} }, func(s *spec.Service) {
+		s.SecurityOpt = []string{`seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}`}
+	}, []string{"security_opt"}},
 	{"security_opt", func(s *spec.Service) { s.SecurityOpt = []string{"no-new-privileges:true", "seccomp=unconfined"} }, func(s *spec.Service) { s.SecurityOpt = nil }, []string{"security_opt"}},
 	{"group_add", func(s *spec.Service) { s.GroupAdd = []string{"2000", "1000"} }, func(s *spec.Service) { s.GroupAdd = []string{"1000"} }, []string{"group_add"}},
 	{"devices", func(s *spec.Service) {

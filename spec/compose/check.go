@@ -21,10 +21,27 @@ func (l *load) check(c *conversion) {
 		c.checkLimits(s)
 		c.checkMounts(s)
 	}
+	c.checkProfiles()
 	c.checkObjects()
 	c.checkCycles()
 	c.checkContainers()
 	c.checkPorts()
+}
+
+// checkProfiles warns of a profile that was asked for and that no service has.
+func (c *conversion) checkProfiles() {
+	known := map[string]bool{"*": true}
+	for _, s := range c.project.AllServices() {
+		for _, profile := range s.Profiles {
+			known[profile] = true
+		}
+	}
+	for _, profile := range c.options.Profiles {
+		if !known[profile] {
+			delete(known, "*")
+			c.warn(place{file: c.options.File}, didYouMean(profile, slices.Sorted(maps.Keys(known))), "no service has the profile %q", profile)
+		}
+	}
 }
 
 func (c *conversion) checkSource(s types.ServiceConfig) {

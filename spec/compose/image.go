@@ -2,7 +2,9 @@ package compose
 
 import (
 	"cmp"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -100,6 +102,7 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 			one.Args[key] = c.value(key, *text)
 		}
 	}
+	c.warnOfSecretArgs(at, one)
 	if b.DockerfileInline == "" {
 		one.Dockerfile = abs(context, cmp.Or(b.Dockerfile, "Dockerfile"))
 		c.Files = append(c.Files, one.Dockerfile)
@@ -116,10 +119,22 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 	return one
 }
 
+// warnOfSecretArgs: whoever has the image can read what it was built with.
+func (c *conversion) warnOfSecretArgs(at place, b *spec.Build) {
+	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
+		if b.Args[key].IsSensitive() {
+			c.warn(at, "mount it while building: RUN --mount=type=secret", "build argument %s looks like a secret, and docker history shows it to whoever has the image", key)
+		}
+	}
+}
+
 func (c *conversion) digestBuild(at place, b *spec.Build, platform string) {
 	d, err := buildDigest(b, platform)
 	if err != nil {
 		c.fault(at, "", "build context %s cannot be read: %v", c.shown(filepath.Clean(b.Context)), err)
 	}
 	b.Digest, b.Modified = d.sum, d.modified
+	if slices.ContainsFunc(slices.Collect(maps.Values(b.Args)), spec.Value.IsSensitive) {
+		b.Digest = "slow:" + stretch(d.sum, c.load.project) // it becomes a label, from which nothing is to be guessed
+	}
 }

@@ -82,7 +82,7 @@ func (c *conversion) convertService(s types.ServiceConfig) *spec.Service {
 	}
 	one.Networks = c.attachments(s)
 	limits(one, s)
-	security(one, s)
+	c.security(one, s)
 	c.mounts(one, s)
 	c.files(one, s)
 	return one
@@ -190,9 +190,9 @@ func nanoCPUs(cores float32) int64 {
 	return int64(math.Round(exact * 1e9))
 }
 
-func security(one *spec.Service, s types.ServiceConfig) {
+func (c *conversion) security(one *spec.Service, s types.ServiceConfig) {
 	one.CapAdd, one.CapDrop = s.CapAdd, s.CapDrop
-	one.SecurityOpt, one.GroupAdd = s.SecurityOpt, s.GroupAdd
+	one.SecurityOpt, one.GroupAdd = c.securityOptions(s), s.GroupAdd
 	one.Sysctls = s.Sysctls
 	if len(s.Ulimits) > 0 {
 		one.Ulimits = map[string]spec.Ulimit{}

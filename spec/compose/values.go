@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	imagename "github.com/distribution/reference"
 )
 
 var restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?)?$`)
@@ -39,8 +40,30 @@ func (c *conversion) checkValues(s types.ServiceConfig) {
 	if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
 		c.fault(c.service(s.Name, "scale"), "keep one of the two", "scale and deploy.replicas differ")
 	}
-	if s.GetScale() < 0 {
-		c.fault(c.service(s.Name, "scale"), "", "a service cannot have %d instances", s.GetScale())
+	if n := s.GetScale(); n < 0 || n > maxScale {
+		c.fault(c.scalePlace(s), "", "a service cannot have %d instances: 0 to %d are possible", n, maxScale)
+	}
+	c.checkReference(s)
+}
+
+// maxScale is more than one engine can run: a network of it has fewer addresses.
+const maxScale = 1000
+
+// scalePlace is where the number of instances is said.
+func (c *conversion) scalePlace(s types.ServiceConfig) place {
+	if s.Deploy != nil && s.Deploy.Replicas != nil {
+		return c.service(s.Name, "deploy", "replicas")
+	}
+	return c.service(s.Name, "scale")
+}
+
+// checkReference: the engine would refuse the name of the image when it is pulled or built.
+func (c *conversion) checkReference(s types.ServiceConfig) {
+	if s.Image == "" {
+		return
+	}
+	if _, err := imagename.ParseNormalizedNamed(s.Image); err != nil {
+		c.fault(c.service(s.Name, "image"), "write it as [HOST/]NAME[:TAG], in lower case but for the tag", "%q is not the name of an image: %v", s.Image, err)
 	}
 }
 
@@ -52,8 +75,20 @@ func (c *conversion) checkMode(s types.ServiceConfig, key, mode string, known ..
 	c.fault(c.service(s.Name, key), "use "+strings.Join(append(known, "service:NAME"), ", "), "%s %q: this version of flumen-agent cannot do this yet", key, mode)
 }
 
-// checkLimits: what can be said in two places is said alike.
+// The most that a limit can sensibly say: more than any machine has.
+const (
+	maxMemory = 1 << 50 // bytes: 1 PiB
+	maxCores  = 100_000
+)
+
+// checkLimits: limits are what a machine can have, and what can be said in two places is
+// said alike.
 func (c *conversion) checkLimits(s types.ServiceConfig) {
+	c.checkBytes(c.service(s.Name, "mem_limit"), s.MemLimit)
+	c.checkBytes(c.service(s.Name, "mem_reservation"), s.MemReservation)
+	c.checkBytes(c.service(s.Name, "shm_size"), s.ShmSize)
+	c.checkBytes(c.service(s.Name, "memswap_limit"), max(s.MemSwapLimit, 0)) // -1 is no limit
+	c.checkCores(c.service(s.Name, "cpus"), s.CPUS)
 	if s.Deploy == nil {
 		return
 	}
@@ -63,12 +98,27 @@ func (c *conversion) checkLimits(s types.ServiceConfig) {
 		}
 	}
 	if r := s.Deploy.Resources.Limits; r != nil {
+		c.checkBytes(c.service(s.Name, "deploy", "resources", "limits", "memory"), r.MemoryBytes)
+		c.checkCores(c.service(s.Name, "deploy", "resources", "limits", "cpus"), r.NanoCPUs.Value())
 		differ("cpus", "limits.cpus", float64(s.CPUS), float64(r.NanoCPUs.Value()))
 		differ("mem_limit", "limits.memory", float64(s.MemLimit), float64(r.MemoryBytes))
 		differ("pids_limit", "limits.pids", float64(s.PidsLimit), float64(r.Pids))
 	}
 	if r := s.Deploy.Resources.Reservations; r != nil {
+		c.checkBytes(c.service(s.Name, "deploy", "resources", "reservations", "memory"), r.MemoryBytes)
 		differ("mem_reservation", "reservations.memory", float64(s.MemReservation), float64(r.MemoryBytes))
+	}
+}
+
+func (c *conversion) checkBytes(at place, n types.UnitBytes) {
+	if n < 0 || n > maxMemory {
+		c.fault(at, "as in 512m or 2g", "%d bytes are not a size that a machine can have", n)
+	}
+}
+
+func (c *conversion) checkCores(at place, n float32) {
+	if !(n >= 0 && n <= maxCores) { // NaN is neither
+		c.fault(at, "as in 0.5 or 2", "%v is not a number of cores that a machine can have", n)
 	}
 }
 
