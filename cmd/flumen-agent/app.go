@@ -69,9 +69,15 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func (a *app) close() {
-	a.stdout.Close()
+// close writes what is still held back. What could not be written was not said, whatever
+// else went well.
+func (a *app) close(code int) int {
+	if err := a.stdout.Close(); err != nil {
+		fmt.Fprintf(a.stderr, "flumen-agent: the output is not complete: %v\n", err)
+		code = max(code, int(exitError))
+	}
 	a.stderr.Close()
+	return code
 }
 
 // execute runs the command that args name and gives the exit code.

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -39,7 +41,11 @@ Exit codes: 0 done, 1 failed.`,
 				return err
 			}
 			p := plan.Down(c.want, have, tier)
-			if !yes && a.terminal && isTerminal(a.stdin) && !p.Empty() {
+			if p.Empty() && a.settings.output != "json" {
+				_, err := fmt.Fprintln(a.stdout, nothingThere(c.want.Project, tier))
+				return err
+			}
+			if !yes && a.terminal && isTerminal(a.stdin) {
 				p.Text(a.stderr, a.colour)
 				if err := a.confirm("Take this down?"); err != nil {
 					return err
@@ -52,8 +58,8 @@ Exit codes: 0 done, 1 failed.`,
 			if rep.Err() != nil || a.settings.output == "json" {
 				return a.conclude(rep)
 			}
-			fmt.Fprintf(a.stdout, "%s %s is down: %d containers and networks removed. Volumes and images stay.\n",
-				a.colour.On(plan.Green, "✓"), c.want.Project, len(rep.Steps))
+			fmt.Fprintf(a.stdout, "%s %s is down: %s removed. Volumes and images stay.\n",
+				a.colour.On(plan.Green, "✓"), downWhat(c.want.Project, tier), removed(rep))
 			return nil
 		},
 	}
@@ -63,6 +69,40 @@ Exit codes: 0 done, 1 failed.`,
 	cmd.Flags().StringVar(&tier, "tier", "", "take down only this tier and those above it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// nothingThere says that there is nothing to take down.
+func nothingThere(project, tier string) string {
+	if tier == "" {
+		return fmt.Sprintf("Nothing to take down: there are no containers and no networks of project %s.", project)
+	}
+	return fmt.Sprintf("Nothing to take down: there is nothing of tier %s of project %s, nor of those above it.", tier, project)
+}
+
+// downWhat names what is down: a project, or the upper part of it.
+func downWhat(project, tier string) string {
+	if tier == "" {
+		return project
+	}
+	return fmt.Sprintf("%s from tier %s up", project, tier)
+}
+
+// removed counts what was removed, by kind: "2 containers, 1 network".
+func removed(rep report.Report) string {
+	counts := map[spec.Kind]int{}
+	for _, s := range rep.Steps {
+		counts[s.Ref.Kind]++
+	}
+	var parts []string
+	for _, k := range []struct {
+		kind spec.Kind
+		word string
+	}{{spec.KindService, "container"}, {spec.KindNetwork, "network"}} {
+		if n := counts[k.kind]; n > 0 {
+			parts = append(parts, report.Counted(n, k.word))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // seen refuses to go on where something could not be looked at: it might be left running

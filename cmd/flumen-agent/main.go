@@ -27,6 +27,5 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []str
 	context.AfterFunc(ctx, stop) // from now on a signal has its usual effect
 	defer stop()
 	a := newApp(stdin, stdout, stderr, environ)
-	defer a.close()
-	return a.execute(ctx, args)
+	return a.close(a.execute(ctx, args))
 }

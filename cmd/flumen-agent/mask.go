@@ -22,6 +22,7 @@ type masker struct {
 	to    io.Writer
 	forms map[string]struct{} // every text that gives a secret away
 	held  []byte
+	fault error // the first that writing gave
 }
 
 func newMasker(to io.Writer) *masker {
@@ -58,8 +59,14 @@ func (m *masker) Flush() error {
 	return m.pass(len(m.held))
 }
 
-// Close flushes. What the masker writes to stays open.
-func (m *masker) Close() error { return m.Flush() }
+// Close flushes, and gives the first error there was. What the masker writes to stays
+// open.
+func (m *masker) Close() error {
+	err := m.Flush()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return cmp.Or(m.fault, err)
+}
 
 // Mask gives a text with its secrets replaced. Whoever shortens a text masks it first:
 // half a secret cannot be told from any other text.
@@ -86,6 +93,9 @@ func (m *masker) pass(n int) error {
 	}
 	_, err := m.to.Write(masked(m.held[:n], secrets))
 	m.held = append(m.held[:0], m.held[n:]...)
+	if m.fault == nil {
+		m.fault = err
+	}
 	return err
 }
 

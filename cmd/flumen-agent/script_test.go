@@ -17,6 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	testscript.Main(m, map[string]func(){"flumen-agent": main})
 }
 

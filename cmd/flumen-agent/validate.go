@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/compose"
 )
@@ -93,7 +94,7 @@ func newValidation(file string, loaded compose.Loaded, err error) validation {
 
 // Text is for a spec that is right: what is wrong is said as any other error.
 func (v validation) Text(w io.Writer, paint plan.Paint) {
-	fmt.Fprintf(w, "%s %s is valid: project %s, tiers: %d, services: %d.\n", paint.On(plan.Green, "✓"), v.File, v.Project, v.Tiers, v.Services)
+	fmt.Fprintf(w, "%s %s is valid: project %s, %s, %s.\n", paint.On(plan.Green, "✓"), v.File, v.Project, report.Counted(v.Tiers, "tier"), report.Counted(v.Services, "service"))
 	for _, job := range v.Jobs {
 		fmt.Fprintf(w, "note: job %s runs again when its container is gone (docker container prune): it must be repeatable.\n", job)
 	}

@@ -63,6 +63,29 @@ func TestReplacedNetworkTakesItsServicesAlong(t *testing.T) {
 	})
 }
 
+func TestReplacedNetworkHasAllItsServicesRunningOnIt(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one, two, job := w.service("one"), w.service("two"), w.service("job", job("0"))
+		w.mustConverge(w.desired(one, two, job))
+		if err := w.engine.ContainerStop(w.Context(), two.Container, container.StopOptions{}); err != nil {
+			w.Fatal(err)
+		}
+		want := w.desired(one, two, job)
+		want.Tiers[0].Resources[0] = &spec.Network{Key: "default", Name: w.project + "_default", Labels: map[string]string{"a": "b"}}
+		w.mustConverge(want)
+		renewed, err := w.engine.NetworkInspect(w.Context(), w.project+"_default", network.InspectOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, s := range []*spec.Service{one, two} {
+			c := w.inspect(s.Container)
+			if _, on := renewed.Containers[c.ID]; !on || !c.State.Running {
+				w.Errorf("%s: on the network %v, %s", s.Name, on, c.State.Status)
+			}
+		}
+	})
+}
+
 func TestReplacedNetworkAndAFailedServiceGoBackToTheOldContainer(t *testing.T) {
 	eachWorld(t, func(w world) {
 		w.mustConverge(w.desired(w.service("one")))

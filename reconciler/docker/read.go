@@ -35,6 +35,7 @@ func readConfig(s *spec.Service, c *container.Config) {
 	s.TTY, s.StdinOpen = c.Tty, c.OpenStdin
 	s.Entrypoint, s.Command = c.Entrypoint, c.Cmd
 	s.Environment = readEnvironment(c.Env)
+	s.Secrets = secretsOf(s.Environment)
 	s.Labels = readLabels(c.Labels)
 	s.Health = readHealth(c.Healthcheck)
 	s.StopSignal = c.StopSignal
@@ -58,6 +59,22 @@ func readEnvironment(env []string) map[string]spec.Value {
 		}
 	}
 	return all
+}
+
+// leastSecret is how long the value of a variable must be to be looked for elsewhere:
+// what is shorter is found in any text.
+const leastSecret = 6
+
+// secretsOf are the values of the variables that are secrets by their names, which may
+// have been put into a command or a label as well.
+func secretsOf(environment map[string]spec.Value) []spec.Value {
+	var secrets []spec.Value
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		if v := environment[name]; v.IsSensitive() && len(v.Reveal()) >= leastSecret {
+			secrets = append(secrets, v)
+		}
+	}
+	return secrets
 }
 
 func readLabels(labels map[string]string) map[string]string {

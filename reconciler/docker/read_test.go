@@ -215,3 +215,20 @@ func TestSpellingOfOtherFieldsCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestOldSecretIsHiddenWhereverAContainerHasIt(t *testing.T) {
+	c := container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{Name: "/p-web-1", HostConfig: &container.HostConfig{}},
+		Config: &container.Config{
+			Env: []string{"DB_PASSWORD=hunter22", "API_TOKEN=abc"},
+			Cmd: []string{"run", "--password=hunter22"}, Labels: map[string]string{"note": "hunter22", "other": "abc"},
+		},
+		NetworkSettings: &container.NetworkSettings{},
+	}
+	f := read(c, nil).Fields()
+	for name, hidden := range map[string]bool{"command": true, "label.note": true, "label.other": false} {
+		if f[name].IsSensitive() != hidden {
+			t.Errorf("%s: sensitive %v", name, !hidden)
+		}
+	}
+}

@@ -90,6 +90,9 @@ func ended(ctx context.Context, s *spec.Service, begin time.Time, err error) err
 	if s.Job {
 		what = "done"
 	}
+	if cause := context.Cause(ctx); cause != ctx.Err() { // whose time it was, and how much of it
+		return &plan.Failure{Ref: s.Ref(), Reason: fmt.Sprintf("not %s yet: %v", what, cause)}
+	}
 	return &plan.Failure{Ref: s.Ref(), Reason: fmt.Sprintf("not %s within %s", what, time.Since(begin).Round(time.Second))}
 }
 

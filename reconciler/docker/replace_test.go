@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -314,12 +315,15 @@ func TestTimeoutRollsBack(t *testing.T) {
 			s.Health = &spec.Health{Retries: 1000}
 		})
 		have := w.observe(w.desired(never)).Found[never.Ref()]
-		ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeoutCause(w.Context(), 4*time.Second, errors.New("not within the 4s of its tier"))
 		defer cancel()
 		err := w.target.Apply(ctx, plan.Replace{Want: never, Have: have}, silent{})
 		failure := (*plan.Failure)(nil)
 		if !errors.As(err, &failure) || !failure.RolledBack {
 			w.Fatalf("got %v, want a failure that was rolled back", err)
+		}
+		if !strings.Contains(failure.Reason, "not healthy yet: not within the 4s of its tier") {
+			w.Errorf("it does not say whose time was up: %s", failure.Reason)
 		}
 		w.mustOnlySettle(w.desired(w.service("one")))
 	})

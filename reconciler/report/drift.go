@@ -58,7 +58,7 @@ func (c Check) Text(w io.Writer, paint plan.Paint) {
 		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, d.Reason))
 		plan.FieldsText(w, d.Fields, "          ", paint)
 	}
-	fmt.Fprintf(w, "\n%s. To see what would be done about them: flumen-agent plan\n", count(len(c.Differences), "difference"))
+	fmt.Fprintf(w, "\n%s. To see what would be done: flumen-agent plan\n", Counted(len(c.Differences), "difference"))
 }
 
 func tierTitle(tier string) string {

@@ -107,7 +107,7 @@ p differs from revision 3fa9c0d1e2b4:
   in no tier
     extra    service/old                      no tier declares it
 
-3 differences. To see what would be done about them: flumen-agent plan`)
+3 differences. To see what would be done: flumen-agent plan`)
 	if diff := cmp.Diff(expected, text(func(b *strings.Builder) { c.Text(b, false) })); diff != "" {
 		t.Error(diff)
 	}

@@ -153,7 +153,7 @@ func (r ResourceStatus) details(at time.Time) string {
 		parts = append(parts, "killed for want of memory")
 	}
 	if r.Restarts > 0 {
-		parts = append(parts, fmt.Sprintf("%d restarts", r.Restarts))
+		parts = append(parts, Counted(r.Restarts, "restart"))
 	}
 	if r.Verdict != "" {
 		parts = append(parts, string(r.Verdict))

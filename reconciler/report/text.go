@@ -49,28 +49,28 @@ func (r Report) Summary(paint plan.Paint) string {
 	failed := r.Failures()
 	switch {
 	case r.Fault != "" || failed > 0:
-		return fmt.Sprintf("%s %s is not as revision %s says: %d of %d steps done, %d failed, %d skipped, %d held, in %s.",
-			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), len(r.Steps), failed, r.Count(Skipped), len(r.Held), took)
+		return fmt.Sprintf("%s %s is not as revision %s says: %d of %s done, %d failed, %d skipped, %d held, in %s.",
+			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), Counted(len(r.Steps), "step"), failed, r.Count(Skipped), len(r.Held), took)
 	case len(r.Held) > 0:
 		return fmt.Sprintf("%s %s: %s done, %d held back, in %s.",
-			paint.On(plan.Yellow, "!"), r.Project, count(r.Count(Done), "step"), len(r.Held), took)
+			paint.On(plan.Yellow, "!"), r.Project, Counted(r.Count(Done), "step"), len(r.Held), took)
 	case len(r.Steps) == 0 && !r.Ready:
 		return fmt.Sprintf("%s %s is not as revision %s says: %s; nothing was changed.",
-			paint.On(plan.Yellow, "!"), r.Project, r.Revision.Short(), count(len(r.After), "difference"))
+			paint.On(plan.Yellow, "!"), r.Project, r.Revision.Short(), Counted(len(r.After), "difference"))
 	case len(r.Steps) == 0:
 		return fmt.Sprintf("%s %s is as revision %s says; nothing to do (looked in %s).",
 			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), took)
 	case !r.Ready:
 		return fmt.Sprintf("%s %s changed again while the run went on: %s done, %s left, in %s.",
-			paint.On(plan.Yellow, "!"), r.Project, count(r.Count(Done), "step"), count(len(r.After), "difference"), took)
+			paint.On(plan.Yellow, "!"), r.Project, Counted(r.Count(Done), "step"), Counted(len(r.After), "difference"), took)
 	default:
 		return fmt.Sprintf("%s %s is as revision %s says: %s done, everything ready, in %s.",
-			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), count(r.Count(Done), "step"), took)
+			paint.On(plan.Green, "✓"), r.Project, r.Revision.Short(), Counted(r.Count(Done), "step"), took)
 	}
 }
 
-// count writes a number of things: "1 step", "2 steps".
-func count(n int, thing string) string {
+// Counted writes a number of things: "1 step", "2 steps".
+func Counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
