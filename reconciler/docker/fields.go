@@ -69,12 +69,13 @@ func setCleared(f spec.Fields, c container.InspectResponse, want *spec.Service, 
 
 // setAliases corrects what Service.Fields adds by itself: the service's name is an
 // alias only if the engine has it. The host name, which the engine adds, and the
-// container's name, which Compose adds, are the service's only if it asks for them.
+// container's name, which Compose adds, are the service's only if it asks for them or is
+// called so itself.
 func setAliases(f spec.Fields, found, want *spec.Service) {
 	for _, a := range found.Networks {
 		aliases := slices.DeleteFunc(slices.Clone(a.Aliases), func(alias string) bool {
-			added := alias == found.Container || alias == found.Hostname && alias != found.Name
-			return added && !hasAlias(want, a.Name, alias)
+			added := alias == found.Container || alias == found.Hostname
+			return added && alias != found.Name && !hasAlias(want, a.Name, alias)
 		})
 		field := "network." + a.Name + ".aliases"
 		if len(aliases) == 0 {
