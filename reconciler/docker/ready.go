@@ -32,8 +32,9 @@ const (
 )
 
 // wait looks at a container until it is ready, or done if it is a job. A container that
-// will not be is told by a *plan.Failure, early where it can be known.
-func (t *Target) wait(ctx context.Context, s *spec.Service, id string, p plan.Progress) error {
+// will not be is told by a *plan.Failure, early where it can be known. started is when
+// starting it returned, if it was started for this.
+func (t *Target) wait(ctx context.Context, s *spec.Service, id string, started time.Time, p plan.Progress) error {
 	begin := time.Now()
 	p.Doing(waitingFor(s), 0, 0)
 	watching, stop := context.WithCancel(ctx)
@@ -48,12 +49,15 @@ func (t *Target) wait(ctx context.Context, s *spec.Service, id string, p plan.Pr
 	})
 	backstop := time.NewTicker(inspectEvery)
 	defer backstop.Stop()
+	if !started.IsZero() {
+		started = started.Add(engine.ahead)
+	}
 	for {
 		c, err := t.engine.ContainerInspect(ctx, id)
 		if err != nil {
 			return ended(ctx, s, begin, stale(err))
 		}
-		reached, again, failure := assess(c, s, begin.Add(engine.ahead), time.Now().Add(engine.ahead))
+		reached, again, failure := assess(c, s, moments{started, begin.Add(engine.ahead), time.Now().Add(engine.ahead)})
 		if failure != "" {
 			return &plan.Failure{Ref: s.Ref(), Reason: failure}
 		}
@@ -119,10 +123,27 @@ func waitingFor(s *spec.Service) string {
 	}
 }
 
+// moments are what readiness is judged by, in the engine's time. An engine writes down
+// that a container started before it starts it, which takes seconds where much is going
+// on: one that was started for this wait has run only since starting it returned.
+type moments struct {
+	started time.Time // zero: it was running already
+	begin   time.Time // of the wait
+	now     time.Time
+}
+
+// ran is for how long a container has run, at least.
+func (m moments) ran(c container.InspectResponse) time.Duration {
+	since := startedAt(c)
+	if m.started.After(since) {
+		since = m.started
+	}
+	return m.now.Sub(since)
+}
+
 // assess tells which phase a container has come to, or why it never will, or else when
-// to look again if nothing happens (zero: only when something does). begin and now are
-// times of the engine.
-func assess(c container.InspectResponse, s *spec.Service, begin, now time.Time) (reached spec.Phase, again time.Duration, failure string) {
+// to look again if nothing happens (zero: only when something does).
+func assess(c container.InspectResponse, s *spec.Service, at moments) (reached spec.Phase, again time.Duration, failure string) {
 	switch c.State.Status {
 	case container.StateRestarting:
 		return 0, 0, looping(c)
@@ -135,22 +156,22 @@ func assess(c container.InspectResponse, s *spec.Service, begin, now time.Time) 
 		if s.Job {
 			return 0, 0, ""
 		}
-		return assessRunning(c, begin, now)
+		return assessRunning(c, at)
 	}
 	return 0, 0, ""
 }
 
-func assessRunning(c container.InspectResponse, begin, now time.Time) (spec.Phase, time.Duration, string) {
+func assessRunning(c container.InspectResponse, at moments) (spec.Phase, time.Duration, string) {
 	if h := c.State.Health; h != nil && h.Status != container.NoHealthcheck {
 		switch {
 		case h.Status == container.Healthy:
 			return spec.Ready, 0, ""
-		case h.Status == container.Unhealthy && checkedSince(h, begin):
+		case h.Status == container.Unhealthy && checkedSince(h, at.begin):
 			return 0, 0, "its health check fails" + lastCheck(h)
 		}
 		return 0, 0, ""
 	}
-	if rest := settling(c) - now.Sub(startedAt(c)); rest > 0 {
+	if rest := settling(c) - at.ran(c); rest > 0 {
 		return 0, rest, ""
 	}
 	return spec.Ready, 0, ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -256,7 +257,7 @@ func (t *Target) bringUp(ctx context.Context, s *spec.Service, id string, p plan
 		return fmt.Errorf("start: %w", t.gone(ctx, id, err))
 	}
 	p.Reached(spec.Started)
-	return t.wait(ctx, s, id, p)
+	return t.wait(ctx, s, id, time.Now(), p)
 }
 
 // gone says stale only of a container that is not there any more: starting one whose
@@ -282,7 +283,7 @@ func (t *Target) startAgain(ctx context.Context, s *spec.Service, have drift.Fou
 	}
 	t.acts.acted(c.ID)
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p))
 }
 
 func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found, p plan.Progress) error {
@@ -297,7 +298,7 @@ func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found,
 		return t.settle(ctx, s, c, t.gone(ctx, c.ID, err))
 	}
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Now(), p))
 }
 
 // watchOver waits, and finishes a replacement that was broken off while waiting.
@@ -309,7 +310,7 @@ func (t *Target) watchOver(ctx context.Context, s *spec.Service, have drift.Foun
 	if c.State.Running {
 		p.Reached(spec.Started)
 	}
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p))
 }
 
 // settle concludes what was done to a container that may itself be the new half of a

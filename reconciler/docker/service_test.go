@@ -88,6 +88,36 @@ func TestContainerThatExitsIsAFailureAtOnce(t *testing.T) {
 	})
 }
 
+// A busy engine may take longer over a start than a container has to run to be ready.
+func TestContainerHasRunOnlySinceItsStartReturned(t *testing.T) {
+	wrote := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{
+		State: &container.State{Status: container.StateRunning, Running: true, StartedAt: wrote.Format(time.RFC3339Nano)},
+	}}
+	for name, one := range map[string]struct {
+		started time.Time
+		again   time.Duration
+	}{
+		"started slowly":      {wrote.Add(3 * time.Second), settleTime - time.Second},
+		"running for longer":  {time.Time{}, 0},
+		"started again since": {wrote.Add(-time.Hour), 0},
+	} {
+		reached, again, failure := assess(c, &spec.Service{}, moments{started: one.started, now: wrote.Add(4 * time.Second)})
+		if again != one.again || (reached == spec.Ready) != (again == 0) || failure != "" {
+			t.Errorf("%s: %v, again in %s, %q", name, reached, again, failure)
+		}
+	}
+}
+
+func TestContainerMayBeCalledAsItsServiceIs(t *testing.T) {
+	eachWorld(t, func(w world) {
+		name := w.project + "-db"
+		want := w.desired(w.service(name, func(s *spec.Service) { s.Container = name }))
+		w.mustConverge(want)
+		w.mustBeInSync(want)
+	})
+}
+
 func TestCrashLoopIsRecognisedEarly(t *testing.T) {
 	eachWorld(t, func(w world) {
 		begin := time.Now()

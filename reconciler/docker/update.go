@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -36,7 +37,7 @@ func (t *Target) update(ctx context.Context, c plan.Update, p plan.Progress) err
 		return t.startAgain(ctx, s, c.Have, p)
 	}
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, have, t.wait(ctx, s, id, p))
+	return t.settle(ctx, s, have, t.wait(ctx, s, id, time.Time{}, p))
 }
 
 // updateInPlace is not to be broken off: a container between two networks has none.
