@@ -62,12 +62,12 @@ var mayImport = map[string][]string{
 	"reconciler/plan":       {"spec", "drift"},
 	"reconciler/report":     {"spec", "drift", "reconciler/plan"},
 	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
-	"reconciler/state":      {"spec", "reconciler/report"},
+	"reconciler/state":      {"spec", "reconciler/plan", "reconciler/report"},
 	"reconciler/docker":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/targettest": {"spec", "drift", "reconciler/plan"},
 	"cmd/flumen-agent": {
-		"spec", "spec/compose", "spec/file", "drift",
+		"spec", "spec/compose", "spec/file", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker",
 	},
 }

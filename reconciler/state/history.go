@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -36,6 +37,9 @@ func (s *Store) Record(ctx context.Context, rep report.Report) error {
 			return err
 		}
 		for _, step := range rep.Steps {
+			if step.Verb == plan.VerbWait {
+				continue // nothing was done to it
+			}
 			if _, err := tx.ExecContext(ctx, "INSERT INTO acts (run, ref) VALUES (?, ?)", id, step.Ref.String()); err != nil {
 				return err
 			}
