@@ -67,7 +67,7 @@ func Compare(want spec.Desired, have Observed) Drift {
 	for _, tier := range want.Tiers {
 		for _, r := range tier.Resources {
 			wanted[r.Ref()] = true
-			if d, differs := compare(r, have); differs {
+			if d, differs := compare(r, have, want.Checks); differs {
 				d.Tier, d.Want = tier.Name, r
 				all = append(all, d)
 			}
@@ -87,7 +87,7 @@ func Compare(want spec.Desired, have Observed) Drift {
 	return all
 }
 
-func compare(want spec.Resource, have Observed) (Difference, bool) {
+func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference, bool) {
 	ref := want.Ref()
 	if reason, unseen := have.Unseen(ref); unseen {
 		return Difference{Ref: ref, Verdict: Unseen, Reason: reason}, true
@@ -104,7 +104,8 @@ func compare(want spec.Resource, have Observed) (Difference, bool) {
 		d.Verdict = Foreign
 		return d, true
 	}
-	if d.Fields = diff(want.Fields(), found); len(d.Fields) > 0 {
+	d.Fields = slices.DeleteFunc(diff(want.Fields(), found), func(f Field) bool { return checks.Ignores(ref, f.Name) })
+	if len(d.Fields) > 0 {
 		d.Verdict = Changed
 		return d, true
 	}

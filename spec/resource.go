@@ -101,6 +101,8 @@ type Desired struct {
 	// services, and the networks and volumes that only they use, these by their name
 	// on the engine. All of it is left alone, be it there or not.
 	Inactive []Ref
+	Checks   Checks
+	Consents []Consent
 }
 
 // LeavesAlone tells whether ref, or the service it is an instance of, is Inactive.

@@ -21,7 +21,7 @@ type root struct {
 }
 
 // later are the keys that this version reads strictly and cannot act on.
-var later = []string{"stores", "buckets", "retention", "drift", "consent"}
+var later = []string{"stores", "buckets", "retention"}
 
 type tier struct {
 	Name     string    `yaml:"name"`
@@ -90,7 +90,7 @@ type retentionRule struct {
 
 type driftChecks struct {
 	Schedule string        `yaml:"schedule"`
-	Heal     bool          `yaml:"heal"`
+	Heal     *bool         `yaml:"heal"`
 	Ignore   []driftIgnore `yaml:"ignore"`
 	Reports  reports       `yaml:"reports"`
 }
@@ -145,6 +145,8 @@ func describe(s *shape, t reflect.Type) {
 	s.supported = true
 	switch {
 	case t == reflect.TypeFor[yaml.Node](), t == reflect.TypeFor[stringList]():
+	case t.Kind() == reflect.Pointer:
+		describe(s, t.Elem())
 	case t.Kind() == reflect.Slice:
 		describe(s.child("[]"), t.Elem())
 	case t.Kind() == reflect.Map:

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-multierror"
@@ -139,11 +140,25 @@ func faultsOf(err error) []error {
 	return nil
 }
 
+func writeChecks(b *bytes.Buffer, d spec.Desired) {
+	if c := d.Checks; c.Schedule != "" || c.NoHeal {
+		fmt.Fprintf(b, "checks %q, heal %v\n", c.Schedule, !c.NoHeal)
+		fmt.Fprintf(b, "reports in %s as %v for %s\n", filepath.Base(c.Reports.Dir), c.Reports.Formats, c.Reports.Keep)
+	}
+	for _, i := range d.Checks.Ignore {
+		fmt.Fprintf(b, "ignored: %v of %s\n", i.Fields, i.Ref)
+	}
+	for _, c := range d.Consents {
+		fmt.Fprintf(b, "may be removed: %s, before %s\n", c.Remove, c.Until.Format(time.DateOnly))
+	}
+}
+
 func writeDesired(b *bytes.Buffer, d spec.Desired) {
 	fmt.Fprintln(b, "project", d.Project)
 	for _, ref := range d.Inactive {
 		fmt.Fprintln(b, "left alone:", ref)
 	}
+	writeChecks(b, d)
 	for _, t := range d.Tiers {
 		fmt.Fprintf(b, "\ntier %s (%s)\n", t.Name, t.Timeout)
 		for _, r := range t.Resources {

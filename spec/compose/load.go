@@ -20,6 +20,9 @@ type Options struct {
 	Profiles []string          // services of these profiles are active
 	Environ  map[string]string // the process environment
 	Strict   bool              // warnings are errors
+	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
+	// will do.
+	CheckSchedule func(text string) error
 }
 
 // Loaded is what a spec says and what it was made of. When Load fails, Warnings,
@@ -98,6 +101,7 @@ func (l *load) run(ctx context.Context) {
 		return
 	}
 	l.convert(project)
+	l.readChecks()
 	l.Desired.Project = l.project
 	l.Desired.Revision = spec.Revision{ID: l.revision(), Source: l.options.File}
 }
