@@ -57,6 +57,7 @@ type Found struct {
 	// not made to replace it.
 	Anonymous bool
 
+	Tier     string    // a service was made for, as far as its container tells
 	Image    string    // the ID of the image a container was made from
 	Since    time.Time // when State began, as far as the engine tells
 	ExitCode int       // of a container that is not running

@@ -42,6 +42,8 @@ type Options struct {
 	// Checks and heals do so: a tag that moved is reported, and followed at the next
 	// revision.
 	KeepMoved bool
+	// GoingBack: want was in force before, so what was added since may all go.
+	GoingBack bool
 	// Upto is the last tier to converge; "" is all of them.
 	Upto string
 	// Fingerprint is that of the plan a person has agreed to; another one is refused.
@@ -88,7 +90,7 @@ func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (pl
 
 // planAround plans, and plans again around what the targets say would go wrong.
 func (r *Reconciler) planAround(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
-	p := build(want, have, d, o)
+	p := r.build(want, have, d, o)
 	if p.Empty() {
 		return p
 	}
@@ -102,12 +104,15 @@ func (r *Reconciler) planAround(ctx context.Context, want spec.Desired, have dri
 		return p
 	}
 	o.Rules = append(plan.Around(obstacles), o.Rules...)
-	return build(want, have, d, o)
+	return r.build(want, have, d, o)
 }
 
 // build plans within the options.
-func build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
+func (r *Reconciler) build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
 	rules := slices.Clone(o.Rules)
+	if !o.GoingBack {
+		rules = append(rules, plan.KeepFromTeardown(want, have, r.now()))
+	}
 	if o.KeepMoved {
 		rules = append(rules, plan.KeepMovedTags(o.made...))
 	}
@@ -235,7 +240,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 		return fmt.Errorf("look again after the last step: %w", err)
 	}
 	rep.After = after
-	rep.Ready = rep.Err() == nil && build(want, have, after, o).Settled()
+	rep.Ready = rep.Err() == nil && r.build(want, have, after, o).Settled()
 	return nil
 }
 

@@ -92,6 +92,8 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 			f.OOM = true
 		case key == "id":
 			f.ID = value
+		case key == "made-for":
+			f.Tier = value
 		case key == "note":
 			f.Note = value
 		case key == "exit":

@@ -177,7 +177,7 @@ func (t *Target) findForeign(ctx context.Context, want spec.Desired, ours map[sp
 
 // found describes a container of the project.
 func (t *Target) found(ref spec.Ref, c container.InspectResponse, want *spec.Service, k knowledge) drift.Found {
-	f := drift.Found{Ref: ref, ID: c.ID, Owned: true, Image: c.Image, ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Restarts: c.RestartCount, Note: c.State.Error}
+	f := drift.Found{Ref: ref, ID: c.ID, Owned: true, Tier: c.Config.Labels[labelTier], Image: c.Image, ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Restarts: c.RestartCount, Note: c.State.Error}
 	f.Fields, f.Blind = describe(c, want, k, t.digests)
 	f.Handing, f.Anonymous = k.handing[c.ID], len(anonymousVolumes(c)) > 0
 	f.State, f.Since = judge(c, want, time.Now().Add(k.engine.ahead))

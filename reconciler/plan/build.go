@@ -23,6 +23,7 @@ const (
 
 	RuleMovedTag   = "moved-tag"  // the tag of its image names another one, which is followed at the next revision
 	RuleQuarantine = "quarantine" // the revision failed, and there is none to go back to
+	RuleTeardown   = "teardown"   // a tier or most of the services would go, and nobody has consented
 	RuleRollback   = "rollback"   // it does not go back to an earlier revision: its data may have been changed
 )
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -27,6 +28,8 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata"
 //
 //	hold REF RULE REASON   an obstacle in the way of a thing
 //	keep-moved-tags        the rule that does so
+//	guard DAY              the rule against tearing down, on a day
+//	consent REF DAY        a person lets a thing be removed until a day
 //	refresh IMAGE          an image that is to be asked for again
 //	upto TIER              the plan up to a tier
 //	down, down TIER        the plan that takes the project down, from a tier upwards
@@ -97,6 +100,15 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 			rules = append(rules, plan.Around([]plan.Obstacle{{Ref: ref, Rule: w[1], Reason: w[2]}})...)
 		case "keep-moved-tags":
 			rules = append(rules, plan.KeepMovedTags())
+		case "consent":
+			name, day, _ := strings.Cut(rest, " ")
+			ref, err := spec.ParseRef(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Consents = append(want.Consents, spec.Consent{Remove: ref, Until: dayOf(t, day)})
+		case "guard":
+			rules = append(rules, plan.KeepFromTeardown(want, have, dayOf(t, rest)))
 		case "refresh":
 			image := want.Find(spec.Ref{Kind: spec.KindImage, Name: rest})
 			d = append(d, drift.Difference{Ref: image.Ref(), Tier: want.TierOf(image.Ref()), Verdict: drift.Stale, Want: image, Reason: "pull_policy is always"})
@@ -110,6 +122,15 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 		}
 	}
 	return finish(plan.Build(want, have, d, rules...))
+}
+
+func dayOf(t *testing.T, text string) time.Time {
+	t.Helper()
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return day
 }
 
 // waits lists what each step waits for.
