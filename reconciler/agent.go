@@ -50,6 +50,7 @@ type Agent struct {
 	// Reported is told of every run; it may be nil.
 	Reported func(report.Report)
 
+	checks  chan checkRequest
 	mailbox chan string // capacity one: the newest reason to look is enough
 	current *spec.Desired
 	fresh   bool           // current has not been seen ready yet
@@ -72,7 +73,7 @@ type Agent struct {
 // Run looks, converges and keeps looking until ctx ends. A run in progress is ended
 // at a safe point then.
 func (a *Agent) Run(ctx context.Context) {
-	a.mailbox = make(chan string, 1)
+	a.mailbox, a.checks = make(chan string, 1), make(chan checkRequest)
 	ctx, cancel := context.WithCancel(ctx)
 	var triggers sync.WaitGroup
 	for _, watch := range a.Triggers {
@@ -92,6 +93,9 @@ func (a *Agent) Run(ctx context.Context) {
 		case why := <-a.mailbox:
 			timer.Stop()
 			a.pass(ctx, why)
+		case r := <-a.checks:
+			timer.Stop()
+			r.answer <- a.check(ctx)
 		case <-timer.C:
 			a.pass(ctx, "interval")
 		}
@@ -201,6 +205,8 @@ func (a *Agent) watches(want spec.Desired) (why string) {
 		return "healing is off"
 	case a.standing.Paused(time.Now()):
 		return "paused"
+	case want.Checks.NoHeal && len(a.asking) == 0: // a person who says apply is obeyed
+		return "the spec says drift.heal: false"
 	}
 	return ""
 }
@@ -215,11 +221,8 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 	e := a.choose(parent)
 	a.ran = time.Now()
 	under := &underWay{}
-	o := Options{
-		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh,
-		Rules: append([]plan.Rule{a.retry.rule(a.ran)}, e.rules...),
-		Enter: func(ctx context.Context) error { return a.enter(ctx, e.want) }, follow: under.listen,
-	}
+	o := a.options(e, why)
+	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want) }, under.listen
 	watches := a.watches(e.want)
 	done, beside := make(chan report.Report, 1), (chan report.Report)(nil)
 	go func() { done <- a.once(ctx, e.want, o, watches) }()
@@ -255,6 +258,14 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 				beside = a.mendBeside(ctx, e, next, under)
 			}
 		}
+	}
+}
+
+// options are those of a run that begins now.
+func (a *Agent) options(e enforcement, why string) Options {
+	return Options{
+		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh, GoingBack: e.why != "",
+		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}
 }
 

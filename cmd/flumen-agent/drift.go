@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/flumendata/flumen-agent/reconciler/report"
@@ -12,6 +14,7 @@ func (a *app) driftCommand() *cobra.Command {
 		Short: "Check once how far what runs is from the spec",
 		Long: `Compares the spec with what runs, attribute by attribute, and lists every difference.
 It changes nothing. What could not be looked at is listed as unseen, never as in sync.
+Where the spec has drift.reports, the reports are written too.
 
 Exit codes: 0 in sync, 2 drift, 1 error.`,
 		Args: cobra.NoArgs,
@@ -20,7 +23,8 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 			if err != nil {
 				return err
 			}
-			if err := a.show(report.NewCheck(c.want, have, d)); err != nil {
+			check := report.NewCheck(c.want, have, d)
+			if err := errors.Join(a.show(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
 				return err
 			}
 			if !d.InSync() {

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/drift/schedule"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
 	"github.com/flumendata/flumen-agent/spec"
@@ -18,11 +19,16 @@ import (
 func (a *app) read(ctx context.Context) (compose.Loaded, error) {
 	loaded, err := compose.Load(ctx, compose.Options{
 		File: a.settings.file, Project: a.settings.project, Profiles: a.settings.profiles,
-		Environ: a.environ, Strict: a.settings.strict,
+		Environ: a.environ, Strict: a.settings.strict, CheckSchedule: checkSchedule,
 	})
 	a.stdout.Learn(loaded.Secrets)
 	a.stderr.Learn(loaded.Secrets)
 	return loaded, err
+}
+
+func checkSchedule(text string) error {
+	_, err := schedule.Parse(text)
+	return err
 }
 
 // load reads the spec and writes its warnings.

@@ -104,6 +104,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		},
 		Interval: s.interval, NoHeal: s.noHeal, Log: log,
 	}
+	agent.Triggers = append(agent.Triggers, func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) })
 	log.Info("agent starts", "version", version(), "file", a.settings.file)
 	agent.Run(ctx)
 	log.Info("agent stopped")

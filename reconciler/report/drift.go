@@ -19,6 +19,20 @@ type Check struct {
 	At          time.Time
 	Differences drift.Drift
 	Blind       map[spec.Ref]string
+
+	// What follows only the agent that keeps the project up can tell.
+
+	Ahead string            // why another revision than the wanted one is kept up, or ""
+	Would *plan.Plan        // what converging would do, and what is held
+	Seen  map[spec.Ref]Seen // since when each thing differs
+	New   []spec.Ref        // differ now, and did not at the check before
+	Gone  []spec.Ref        // differed then, and do not now
+}
+
+// Seen is since when a thing has been seen to differ in one way.
+type Seen struct {
+	Verdict drift.Verdict `json:"verdict"`
+	Since   time.Time     `json:"since"`
 }
 
 // NewCheck sums up one look.
@@ -28,18 +42,27 @@ func NewCheck(want spec.Desired, have drift.Observed, d drift.Drift) Check {
 
 // MarshalJSON writes the check for machines.
 func (c Check) MarshalJSON() ([]byte, error) {
-	differences := c.Differences
-	if differences == nil {
-		differences = drift.Drift{}
+	differences := []datedDifference{}
+	for _, d := range c.Differences {
+		differences = append(differences, datedDifference{d, c.Seen[d.Ref].Since})
 	}
 	return json.Marshal(struct {
 		Project     string              `json:"project"`
 		Revision    spec.Revision       `json:"revision"`
 		At          time.Time           `json:"at"`
 		InSync      bool                `json:"in_sync"`
-		Differences drift.Drift         `json:"differences"`
+		Differences []datedDifference   `json:"differences"`
 		Blind       map[spec.Ref]string `json:"blind"`
-	}{c.Project, c.Revision, c.At, c.Differences.InSync(), differences, c.Blind})
+		Ahead       string              `json:"ahead,omitempty"`
+		New         []spec.Ref          `json:"new,omitempty"`
+		Gone        []spec.Ref          `json:"gone,omitempty"`
+		Would       *plan.Plan          `json:"would,omitempty"`
+	}{c.Project, c.Revision, c.At, c.Differences.InSync(), differences, c.Blind, c.Ahead, c.New, c.Gone, c.Would})
+}
+
+type datedDifference struct {
+	drift.Difference
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Text writes the check for people, tier by tier.

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/flumendata/flumen-agent/drift/schedule"
+	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+const (
+	reportPrefix = "drift-"
+	// reportTime is how a report's name says when it was made. It has no colon, which
+	// some file systems refuse, and sorts by time.
+	reportTime   = "20060102T150405Z"
+	latestReport = "latest"
+)
+
+// extensions of the files of a report, by its format.
+var extensions = map[string]string{"json": ".json", "markdown": ".md"}
+
+// makeChecks has the agent check for drift as the spec's schedule says, and writes the
+// reports.
+func (a *app) makeChecks(ctx context.Context, agent *reconciler.Agent, log *slog.Logger) {
+	checks := func() spec.Checks { _, want, _ := agent.Standing(); return want.Checks }
+	current := func() schedule.Schedule {
+		s, _ := schedule.Parse(checks().Schedule) // it was parsed when the spec was loaded
+		return s
+	}
+	before := func() time.Time { return lastReport(checks().Reports.Dir) }
+	if !awaitStanding(ctx, agent) {
+		return
+	}
+	said := "nothing"
+	schedule.Run(ctx, current, before, func(ctx context.Context, _ time.Time) {
+		check, err := agent.CheckDrift(ctx)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, reconciler.ErrNotHeld):
+			return
+		case err == nil:
+			err = a.writeReports(checks().Reports, check)
+		}
+		if err != nil {
+			log.Error("drift check failed", "err", err)
+			return
+		}
+		if now := verdicts(check); now != said {
+			said = now
+			log.Info("drift checked", "differences", len(check.Differences), "revision", check.Revision.Short())
+		}
+	})
+}
+
+// verdicts are what a check found, in short: a check that found the same as the one before
+// needs no word.
+func verdicts(check report.Check) string {
+	var b strings.Builder
+	for _, d := range check.Differences {
+		fmt.Fprintln(&b, d.Ref, d.Verdict)
+	}
+	return b.String()
+}
+
+// awaitStanding waits until the agent has a spec to keep up. It tells false if ctx ends.
+func awaitStanding(ctx context.Context, agent *reconciler.Agent) bool {
+	tick := time.NewTicker(lockAgain)
+	defer tick.Stop()
+	for {
+		if _, _, ok := agent.Standing(); ok {
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// writeReports writes a check in each format, as a file of its own and as the latest, and
+// removes what is older than the spec keeps. Without a directory it writes nothing.
+func (a *app) writeReports(r spec.Reports, check report.Check) error {
+	if r.Dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of drift reports: %w", err)
+	}
+	for _, format := range r.Formats {
+		text, err := a.renderReport(format, check)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{reportPrefix + check.At.UTC().Format(reportTime), latestReport} {
+			if err := writeAtomically(filepath.Join(r.Dir, name+extensions[format]), text); err != nil {
+				return fmt.Errorf("write a drift report: %w", err)
+			}
+		}
+	}
+	return removeReports(r, check.At)
+}
+
+func (a *app) renderReport(format string, check report.Check) ([]byte, error) {
+	if format == "markdown" {
+		var b bytes.Buffer
+		check.Markdown(&b)
+		return []byte(a.stdout.Mask(b.String())), nil
+	}
+	text, err := json.Marshal(check)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = json.Indent(&b, a.hideInJSON(text), "", "  ")
+	b.WriteByte('\n')
+	return b.Bytes(), err
+}
+
+// writeAtomically writes a file so that whoever reads it, at whatever moment, finds all of
+// it or what was there before.
+func writeAtomically(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// madeAt reads from a file's name when the report in it was made. Other files have none.
+func madeAt(name string) (time.Time, bool) {
+	text, ok := strings.CutPrefix(strings.TrimSuffix(name, filepath.Ext(name)), reportPrefix)
+	at, err := time.Parse(reportTime, text)
+	return at, ok && err == nil
+}
+
+// lastReport is when the newest report in a directory was made: zero if there is none.
+func lastReport(dir string) (last time.Time) {
+	entries, _ := os.ReadDir(dir) // one that is not there has none
+	for _, e := range entries {
+		if at, ok := madeAt(e.Name()); ok && at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// removeReports removes reports that are older than they are to be kept. It touches no file
+// that is not a report's.
+func removeReports(r spec.Reports, now time.Time) error {
+	entries, err := os.ReadDir(r.Dir)
+	if err != nil {
+		return fmt.Errorf("look for old drift reports: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if at, ok := madeAt(e.Name()); ok && now.Sub(at) > r.Keep {
+			errs = append(errs, os.Remove(filepath.Join(r.Dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,88 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/reconciler/state"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// seenNote is the name under which it is remembered since when things differ.
+const seenNote = "differences"
+
+// ErrNotHeld says that no check was made since this agent does not hold the project: the one
+// that does makes them.
+var ErrNotHeld = errors.New("another agent holds the project")
+
+// checkRequest asks the agent's goroutine for a check.
+type checkRequest struct{ answer chan checkAnswer }
+
+type checkAnswer struct {
+	check report.Check
+	err   error
+}
+
+// CheckDrift looks how far what runs is from what is kept up. It changes nothing, waits for
+// a run that is under way, and may be called by a trigger while the agent runs.
+func (a *Agent) CheckDrift(ctx context.Context) (report.Check, error) {
+	r := checkRequest{make(chan checkAnswer, 1)}
+	select {
+	case a.checks <- r:
+	case <-ctx.Done():
+		return report.Check{}, ctx.Err()
+	}
+	select {
+	case answer := <-r.answer:
+		return answer.check, answer.err
+	case <-ctx.Done():
+		return report.Check{}, ctx.Err()
+	}
+}
+
+func (a *Agent) check(ctx context.Context) checkAnswer {
+	a.load(ctx)
+	if a.current == nil {
+		return checkAnswer{err: errors.New("no spec has loaded yet")}
+	}
+	if a.hold(ctx); !a.held {
+		return checkAnswer{err: fmt.Errorf("%w: %s", ErrNotHeld, a.other)}
+	}
+	e := a.choose(ctx)
+	check, err := a.Reconciler.CheckDrift(ctx, e.want, a.options(e, "check"))
+	if err != nil {
+		return checkAnswer{err: err}
+	}
+	check.Ahead = e.why
+	a.age(ctx, &check)
+	return checkAnswer{check: check}
+}
+
+// age adds to a check since when each difference has been seen, and what has come and gone
+// since the check before.
+func (a *Agent) age(ctx context.Context, check *report.Check) {
+	seen := map[spec.Ref]report.Seen{}
+	if a.memory == nil {
+		return
+	}
+	if err := a.memory.Recall(ctx, seenNote, &seen); err != nil {
+		a.Log.Warn("since when things differ is not known", "err", err)
+	}
+	now := check.Age(seen)
+	a.write(func(m *state.Store) error { return m.Remember(ctx, seenNote, now) })
+}
+
+// CheckDrift looks, and says what converging would do. It changes nothing.
+func (r *Reconciler) CheckDrift(ctx context.Context, want spec.Desired, o Options) (report.Check, error) {
+	have, d, err := r.Look(ctx, want)
+	if err != nil {
+		return report.Check{}, err
+	}
+	check := report.NewCheck(want, have, d)
+	check.At = r.now()
+	p := r.planAround(ctx, want, have, d, o)
+	check.Would = &p
+	return check, nil
+}
