@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -235,6 +236,7 @@ func TestRunConvergesAfterTheAgentWasKilled(t *testing.T) {
 func TestReconcilerConvergesAfterTheAgentWasKilled(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
 		r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
+		want.Consents = w.consents(want) // however much of it goes
 		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.t, "calls"))
 		r.Converge(t.Context(), want, reconciler.Options{})
 		w.engine.Recover()
@@ -248,6 +250,42 @@ func TestReconcilerConvergesAfterTheAgentWasKilled(t *testing.T) {
 			}
 		}
 		w.fatalf("not settled; left to do:\n%s", text(w.plan(want)))
+	})
+}
+
+// consents let everything go that is there.
+func (w *world) consents(want spec.Desired) []spec.Consent {
+	var all []spec.Consent
+	for ref := range w.observe(want).Found {
+		name := strings.TrimSuffix(strings.TrimSuffix(ref.Service(), ".next"), ".prev")
+		all = append(all, spec.Consent{Remove: spec.InstanceRef(name, 1), Until: time.Now().AddDate(1, 0, 0)})
+	}
+	return all
+}
+
+// TestOneCommitTearsNothingDown: whatever a spec leaves out, a whole project never goes
+// with it.
+func TestOneCommitTearsNothingDown(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		gone, all := map[string]bool{}, map[string]bool{}
+		have := w.observe(want)
+		for ref, found := range have.Found {
+			if ref.Kind != spec.KindService || !found.Owned || isLeftover(ref.Name) {
+				continue
+			}
+			all[ref.Service()] = true
+			if !slices.ContainsFunc(spec.Resources[*spec.Service](want), func(s *spec.Service) bool { return s.Name == ref.Service() }) {
+				gone[ref.Service()] = true
+			}
+		}
+		p := plan.Build(want, have, drift.Compare(want, have), plan.KeepFromTeardown(want, have, time.Now()))
+		for _, s := range p.Steps() {
+			if _, remove := s.Change.(plan.Remove); remove && s.Change.Ref().Kind == spec.KindService && !isLeftover(s.Change.Ref().Name) &&
+				gone[s.Change.Ref().Service()] && len(gone) >= 3 && 2*len(gone) > len(all) {
+				w.fatalf("%d of %d go, and %s is removed:\n%s", len(gone), len(all), s.Change.Ref(), text(p))
+			}
+		}
+		w.settle(want)
 	})
 }
 
