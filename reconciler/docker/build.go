@@ -17,10 +17,14 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// lostLayer is what the classic builder says when an image that it had just made was not
-// there a moment later: the store loses it while another one is removed. The engine has
-// no code for it, and a second build finds what the first has made.
-var lostLayer = regexp.MustCompile(`unable to find image "?sha256:[0-9a-f]{64}`)
+// lostLayer is what the classic builder says when an image that it had just made, or took
+// from its cache, was not there a moment later: it is lost while another one is removed.
+// The engine has no code for it, and the next build finds or makes what is missing.
+var lostLayer = regexp.MustCompile(`(unable to find image|failed to get digest|[Nn]o such image:) "?sha256:[0-9a-f]{64}`)
+
+// buildsAgain is how often a build that lost a layer is tried again: what else is removed
+// meanwhile comes to an end.
+const buildsAgain = 3
 
 // build makes an image from its context. The engine gives it its name only when all
 // steps are done.
@@ -43,7 +47,10 @@ func (i *images) build(ctx context.Context, want *spec.Image, p plan.Progress) e
 		return err
 	}
 	err = i.runBuild(ctx, source, options, log)
-	if err != nil && lostLayer.MatchString(err.Error()) {
+	for range buildsAgain {
+		if err == nil || !lostLayer.MatchString(err.Error()) {
+			break
+		}
 		err = i.runBuild(ctx, source, options, log)
 	}
 	switch {

@@ -11,27 +11,31 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// losesLayer answers the first build as a classic builder does whose layer is gone: a
+// losesLayer answers the first builds as a classic builder does whose layer is gone: a
 // real one does so seldom, and only while something else is removed.
 type losesLayer struct {
 	client.APIClient
-	builds int
+	messages []string
+	builds   int
 }
 
 func (l *losesLayer) ImageBuild(ctx context.Context, source io.Reader, options build.ImageBuildOptions) (build.ImageBuildResponse, error) {
 	l.builds++
-	if l.builds > 1 {
+	if l.builds > len(l.messages) {
 		return l.APIClient.ImageBuild(ctx, source, options)
 	}
-	message := fmt.Sprintf(`{"errorDetail":{"message":"unable to find image \"sha256:%064d\""}}`, 1)
+	message := fmt.Sprintf(`{"errorDetail":{"message":%q}}`, fmt.Sprintf(l.messages[l.builds-1], 1))
 	return build.ImageBuildResponse{Body: io.NopCloser(strings.NewReader(message))}, nil
 }
 
 func TestBuildStartsAgainWhenTheBuilderLosesALayer(t *testing.T) {
 	eachBuilds(t, func(b builds) {
-		engine := &losesLayer{APIClient: b.engine}
+		engine := &losesLayer{APIClient: b.engine, messages: []string{
+			`unable to find image "sha256:%064d"`,
+			"failed to get digest sha256:%064d: open /var/lib/docker/image: no such file or directory",
+		}}
 		b.images.engine = engine
-		if b.buildOf("content"); engine.builds != 2 {
+		if b.buildOf("content"); engine.builds != 3 {
 			b.Errorf("%d builds", engine.builds)
 		}
 	})
