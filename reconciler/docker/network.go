@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -303,12 +304,25 @@ func (t *Target) reattach(ctx context.Context, c container.InspectResponse) erro
 	return nil
 }
 
+// lettingGo is how long a busy engine may go on counting a container as connected after it
+// has removed it.
+const lettingGo = 10 * time.Second
+
 // removeNetwork takes stopped containers along: they hold no endpoint.
 func (t *Target) removeNetwork(ctx context.Context, id string) error {
-	err := t.engine.NetworkRemove(ctx, id)
-	t.acts.acted(id)
-	if cerrdefs.IsNotFound(err) {
-		return nil
+	for end := time.Now().Add(lettingGo); ; {
+		err := t.engine.NetworkRemove(ctx, id)
+		t.acts.acted(id)
+		switch inUse := cerrdefs.IsPermissionDenied(err); {
+		case cerrdefs.IsNotFound(err):
+			return nil
+		case !inUse || time.Now().After(end):
+			return err
+		}
+		select {
+		case <-time.After(lettingGo / 20):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return err
 }

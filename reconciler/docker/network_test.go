@@ -3,6 +3,7 @@ package docker
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -166,6 +167,34 @@ func TestNetworkOfAnotherNameIsRemovedAtLast(t *testing.T) {
 		if _, err := w.engine.NetworkInspect(w.Context(), w.project+"_old", network.InspectOptions{}); err == nil {
 			w.Error("the old one is still there")
 		}
+	})
+}
+
+func TestNetworkIsRemovedOnceTheEngineHasLetGoOfItsContainers(t *testing.T) {
+	eachWorld(t, func(w world) {
+		n := &spec.Network{Key: "net", Name: w.project + "_net"}
+		w.mustConverge(w.only(n))
+		guest, err := w.engine.ContainerCreate(w.Context(), &container.Config{Image: enginetest.Sleeper, Labels: map[string]string{composeProject: w.project}},
+			&container.HostConfig{NetworkMode: container.NetworkMode(n.Name)}, nil, nil, w.project+"-guest")
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := w.engine.ContainerStart(w.Context(), guest.ID, container.StartOptions{}); err != nil {
+			w.Fatal(err)
+		}
+		gone := make(chan error, 1)
+		go func() {
+			time.Sleep(time.Second)
+			gone <- w.engine.ContainerRemove(w.Context(), guest.ID, container.RemoveOptions{Force: true})
+		}()
+		have := w.observe(w.only(n)).Found[n.Ref()]
+		if err := w.target.Apply(w.Context(), plan.Remove{Have: have}, silent{}); err != nil {
+			w.Error(err)
+		}
+		if err := <-gone; err != nil {
+			w.Error(err)
+		}
+		w.mustBeInSync(w.only())
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
@@ -99,7 +100,7 @@ func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project s
 		t.Error(err)
 	}
 	for _, n := range networks {
-		if err := engine.NetworkRemove(ctx, n.ID); err != nil {
+		if err := removeNetwork(ctx, engine, n.ID); err != nil {
 			t.Error(err)
 		}
 	}
@@ -111,6 +112,29 @@ func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project s
 	for _, v := range volumes.Volumes {
 		if err := engine.VolumeRemove(ctx, v.Name, true); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// removeNetwork gives a busy engine time: it may go on counting a container as connected
+// after it has removed it, and now and then for good, which only a disconnection by force
+// ends.
+func removeNetwork(ctx context.Context, engine client.APIClient, id string) error {
+	for try := 0; ; try++ {
+		err := engine.NetworkRemove(ctx, id)
+		if err == nil || !cerrdefs.IsPermissionDenied(err) || try == 40 {
+			return err
+		}
+		time.Sleep(250 * time.Millisecond)
+		if try < 20 {
+			continue
+		}
+		n, err := engine.NetworkInspect(ctx, id, network.InspectOptions{})
+		if err != nil {
+			return err
+		}
+		for _, endpoint := range n.Containers {
+			_ = engine.NetworkDisconnect(ctx, id, endpoint.Name, true) // the next try tells
 		}
 	}
 }
