@@ -57,6 +57,7 @@ var pure = []string{"spec", "drift", "reconciler/plan", "reconciler/report"}
 // import nothing of ours.
 var mayImport = map[string][]string{
 	"spec/compose":          {"spec"},
+	"spec/git":              {"spec"},
 	"drift":                 {"spec"},
 	"drift/sketch":          {"spec", "drift"},
 	"reconciler/plan":       {"spec", "drift"},
@@ -67,7 +68,7 @@ var mayImport = map[string][]string{
 	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/targettest": {"spec", "drift", "reconciler/plan"},
 	"cmd/flumen-agent": {
-		"spec", "spec/compose", "spec/file", "drift", "drift/schedule",
+		"spec", "spec/compose", "spec/file", "spec/git", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker",
 	},
 }
@@ -90,6 +91,9 @@ var doors = map[string][]string{
 	"go.yaml.in/yaml":                    {"spec/compose"},
 	"gopkg.in/yaml.v3":                   {"spec/compose"},
 	"github.com/go-git/go-git":           {"spec/git"},
+	"github.com/go-git/go-billy":         {"spec/git"},
+	"github.com/skeema/knownhosts":       {"spec/git"},
+	"golang.org/x/crypto":                {"spec/git"},
 	"github.com/fsnotify/fsnotify":       {"spec/file"},
 	"github.com/robfig/cron":             {"drift/schedule"},
 	"github.com/docker/docker":           {"reconciler/docker"},

@@ -1,0 +1,193 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	git "github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+const (
+	// headRef is where a clone keeps what was fetched last.
+	headRef = plumbing.ReferenceName("refs/flumen/head")
+	// pastRefs keeps what was fetched before, so that it can be gone back to.
+	pastRefs = "refs/flumen/past/"
+	// cacheSize is what of a repository is kept in memory while it is read, and
+	// largeObject what is never read into memory as a whole.
+	cacheSize   = 8 * cache.MiByte
+	largeObject = 1 << 20
+	// mostPacks is how many fetches a clone keeps apart. One with more is made anew.
+	mostPacks = 200
+)
+
+// remote is the other side of a clone, at the time of one call.
+type remote struct {
+	url      string
+	auth     transport.AuthMethod
+	caBundle []byte
+	depth    int // 0: with the whole history
+}
+
+// clone is a bare repository on disk that holds what was fetched. It is a cache: whatever
+// is wrong with it, it can be thrown away and made anew.
+type clone struct {
+	dir     string
+	storage *filesystem.Storage
+}
+
+func openClone(dir string) (*clone, error) {
+	c := &clone{dir: dir}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c.storage = filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
+	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
+		return c, nil
+	}
+	if _, err := git.Init(c.storage, nil); err != nil && !errors.Is(err, git.ErrRepositoryAlreadyExists) {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *clone) close() error { return c.storage.Close() }
+
+// discard removes the clone.
+func (c *clone) discard() error {
+	return errors.Join(c.close(), os.RemoveAll(c.dir))
+}
+
+// worn tells whether a clone is made of so many pieces that it had better be made anew.
+func (c *clone) worn() bool {
+	packs, err := filepath.Glob(filepath.Join(c.dir, "objects", "pack", "*.pack"))
+	return err == nil && len(packs) > mostPacks
+}
+
+// ask gives the references that a remote has.
+func (r remote) ask(ctx context.Context) ([]*plumbing.Reference, error) {
+	from := git.NewRemote(nil, &config.RemoteConfig{Name: "origin", URLs: []string{r.url}})
+	return from.ListContext(ctx, &git.ListOptions{Auth: r.auth, CABundle: r.caBundle})
+}
+
+// fetch gets what a remote has under a name, or a commit, and makes it the head.
+func (c *clone) fetch(ctx context.Context, from remote, what string) error {
+	past, hadOne := c.head()
+	origin := git.NewRemote(c.storage, &config.RemoteConfig{Name: "origin", URLs: []string{from.url}})
+	err := origin.FetchContext(ctx, &git.FetchOptions{
+		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + headRef.String())},
+		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, Tags: git.NoTags, Force: true,
+	})
+	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return err
+	}
+	if hadOne {
+		return c.remember(past)
+	}
+	return nil
+}
+
+// remember keeps something from being forgotten.
+func (c *clone) remember(hash plumbing.Hash) error {
+	return c.storage.SetReference(plumbing.NewHashReference(plumbing.ReferenceName(pastRefs+hash.String()), hash))
+}
+
+// head is what was fetched last: a commit, or a tag that leads to one.
+func (c *clone) head() (plumbing.Hash, bool) {
+	ref, err := c.storage.Reference(headRef)
+	if err != nil {
+		return plumbing.ZeroHash, false
+	}
+	return ref.Hash(), true
+}
+
+// commit gives a commit with its tree, by its hash or that of a tag.
+func (c *clone) commit(hash plumbing.Hash) (*object.Commit, error) {
+	for range 10 { // tags of tags
+		tag, err := object.GetTag(c.storage, hash)
+		if err != nil {
+			return object.GetCommit(c.storage, hash)
+		}
+		if tag.TargetType != plumbing.TagObject && tag.TargetType != plumbing.CommitObject {
+			return nil, fmt.Errorf("tag %s is of a %s and not of a commit", tag.Name, tag.TargetType)
+		}
+		hash = tag.Target
+	}
+	return nil, errors.New("a tag that only leads to other tags")
+}
+
+// has tells whether a commit and all its files are there.
+func (c *clone) has(hash plumbing.Hash) bool {
+	commit, err := c.commit(hash)
+	if err != nil {
+		return false
+	}
+	tree, err := commit.Tree()
+	if err != nil {
+		return false
+	}
+	_, err = listFiles(tree)
+	return err == nil
+}
+
+// find picks of a remote's references the one that is followed, by the name under which it
+// can be fetched.
+func (o Options) find(refs []*plumbing.Reference) (name plumbing.ReferenceName, hash plumbing.Hash, err error) {
+	named := map[plumbing.ReferenceName]*plumbing.Reference{}
+	for _, ref := range refs {
+		named[ref.Name()] = ref
+	}
+	name = plumbing.HEAD
+	what := "head"
+	switch {
+	case o.Branch != "":
+		name, what = plumbing.NewBranchReferenceName(o.Branch), "branch "+o.Branch
+	case o.Tag != "":
+		name, what = plumbing.NewTagReferenceName(o.Tag), "tag "+o.Tag
+	}
+	ref := named[name]
+	if ref != nil && ref.Type() == plumbing.SymbolicReference {
+		name = ref.Target()
+		ref, what = named[name], "branch "+name.Short()
+	}
+	if ref == nil {
+		return "", plumbing.ZeroHash, fmt.Errorf("repository %s has no %s%s", o.public(), what, others(refs, o.Tag != ""))
+	}
+	return name, ref.Hash(), nil
+}
+
+// others names what a remote has instead.
+func others(refs []*plumbing.Reference, tags bool) string {
+	const most = 8
+	var names []string
+	for _, ref := range refs {
+		if n := ref.Name(); tags && n.IsTag() || !tags && n.IsBranch() {
+			names = append(names, n.Short())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	text := ""
+	for i, name := range names[:min(most, len(names))] {
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	if len(names) > most {
+		text += ", …"
+	}
+	return "; it has " + text
+}
