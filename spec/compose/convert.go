@@ -181,6 +181,9 @@ func (c *conversion) resolveEnvironments() {
 
 // there tells whether a file of a service can be read.
 func (c *conversion) there(path string, required bool, at place, key string) bool {
+	if c.outside(path, at, key) {
+		return false
+	}
 	c.Files = append(c.Files, path)
 	if exists(path) {
 		return true

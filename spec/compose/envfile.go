@@ -31,6 +31,10 @@ func (l *load) readEnvironment(n *yaml.Node) {
 
 // envFile tells whether an env file that is asked for is there.
 func (l *load) envFile(file string, at place) bool {
+	if l.outside(file, at, "env_file") {
+		l.broken = true
+		return false
+	}
 	l.Files = append(l.Files, file)
 	if !exists(file) {
 		l.fault(at, "make it, or remove it from env_file", "env_file %s does not exist", l.shown(file))

@@ -122,6 +122,9 @@ func (c *conversion) bindHandout(one *spec.Service, h handout) {
 		c.fault(h.at, "give it a file:, or remove read_only: true", "%s cannot be copied into a service with read_only: true", h.ref.Source)
 		return
 	}
+	if c.outside(h.object.File, c.source(h, "file"), h.String()+": file") {
+		return
+	}
 	m := spec.Mount{Type: spec.MountBind, Target: h.target(), Source: h.object.File, ReadOnly: true}
 	c.bind(h.at, &m)
 	m.Secret = h.kind == "secrets"
@@ -154,6 +157,9 @@ func (c *conversion) source(h handout, key string) place {
 
 func (c *conversion) fileContent(h handout) (string, time.Time, bool) {
 	at := c.source(h, "file")
+	if c.outside(h.object.File, at, h.String()+": file") {
+		return "", time.Time{}, false
+	}
 	c.Files = append(c.Files, h.object.File)
 	content, err := readRegular(h.object.File)
 	if err != nil {

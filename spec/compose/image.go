@@ -109,6 +109,7 @@ func (c *conversion) build(s types.ServiceConfig) *spec.Build {
 	}
 	c.Files = append(c.Files, b.Context)
 	switch {
+	case c.outside(context, at, "build context"), one.Dockerfile != "" && c.outside(one.Dockerfile, at, "Dockerfile"):
 	case !exists(b.Context):
 		c.fault(at, "", "build context %s does not exist", c.shown(b.Context))
 	case one.Dockerfile != "" && !exists(one.Dockerfile):

@@ -20,6 +20,8 @@ type Options struct {
 	Profiles []string          // services of these profiles are active
 	Environ  map[string]string // the process environment
 	Strict   bool              // warnings are errors
+	// Tree is what the spec lies in, if that is a checkout; nil: any file may be read.
+	Tree *Tree
 	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
 	// will do.
 	CheckSchedule func(text string) error
@@ -93,6 +95,7 @@ func (l *load) run(ctx context.Context) {
 	}
 	l.readSections()
 	l.checkSections()
+	l.checkMounts()
 	if l.broken {
 		return
 	}
@@ -102,6 +105,7 @@ func (l *load) run(ctx context.Context) {
 	}
 	l.convert(project)
 	l.readChecks()
+	l.relocate()
 	l.Desired.Project = l.project
 	l.Desired.Revision = spec.Revision{ID: l.revision(), Source: l.options.File}
 }
@@ -125,6 +129,10 @@ func (l *load) document(path string, from place, what string) *document {
 	if d, ok := l.seen[path]; ok {
 		return d
 	}
+	if l.outside(path, from, what) {
+		l.broken = true
+		return nil
+	}
 	l.Files = append(l.Files, path)
 	d, err := readDocument(path, l.shown(path))
 	if os.IsNotExist(err) {
@@ -147,6 +155,10 @@ func (l *load) document(path string, from place, what string) *document {
 
 // shown is a path as people would write it beside the -f they gave.
 func (l *load) shown(path string) string {
+	if t := l.options.Tree; t != nil && within(path, t.Dir) {
+		rel, _ := filepath.Rel(t.Dir, path) // it lies within
+		return rel
+	}
 	rel, err := filepath.Rel(l.dir, path)
 	if err != nil || filepath.IsAbs(l.options.File) {
 		return path

@@ -70,6 +70,9 @@ func (c *conversion) bind(at place, m *spec.Mount) {
 		}
 		return
 	}
+	if !c.readable(m.Source) {
+		return // it is the host's, and changes as it likes
+	}
 	d, err := c.digest(m.Source, m.ReadOnly)
 	switch {
 	case err != nil:

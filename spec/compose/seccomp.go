@@ -30,6 +30,9 @@ func (c *conversion) securityOption(service, option string) string {
 	}
 	at := c.item(service, "security_opt", option)
 	path := abs(c.dir, file)
+	if c.outside(path, at, "seccomp profile") {
+		return option
+	}
 	c.Files = append(c.Files, path)
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -116,7 +116,7 @@ func (l *load) includeEnvironment(s section, dir string, nodes []*yaml.Node) env
 	if len(nodes) == 0 {
 		file := filepath.Join(dir, ".env")
 		l.Files = append(l.Files, file)
-		if !exists(file) {
+		if !l.readable(file) || !exists(file) {
 			return s.env
 		}
 		return l.addEnvironment(s.env, place{file: l.shown(file)}, file)
