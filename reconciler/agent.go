@@ -24,15 +24,18 @@ const holdAgain = 2 * time.Second
 // that there may be something to do, one run at a time.
 type Agent struct {
 	// Load gives the desired state as it is now. An error leaves what runs alone:
-	// the last state that loaded stays in force.
+	// the last state that loaded stays in force. With an error may come an earlier state,
+	// which is in force until one has loaded.
 	Load func(context.Context) (spec.Desired, error)
 	// Recall gives the desired state of an earlier revision, with all its files. Nil:
 	// only what this process has seen can be gone back to.
 	Recall     func(context.Context, spec.Revision) (spec.Desired, error)
 	Reconciler *Reconciler
 	// Enter is called before the first act of a run and when there is nothing to do:
-	// from here on this is the state whose files containers are to find. May be nil.
-	Enter func(context.Context, spec.Desired) error
+	// from here on this is the state whose files containers are to find. good is the last
+	// revision that became ready, or zero: what is brought back finds its files. May be
+	// nil.
+	Enter func(ctx context.Context, want spec.Desired, good spec.Revision) error
 	// Hold makes this agent the one that changes the project, or says who is. It is
 	// called again until it has succeeded. Nil: nobody else is there.
 	Hold func(ctx context.Context, project string) (other string, err error)
@@ -149,8 +152,7 @@ func (a *Agent) pass(ctx context.Context, why string) {
 // load takes over what Load gives and tells whether it is a new revision.
 func (a *Agent) load(ctx context.Context) (isNew bool) {
 	want, err := a.Load(ctx)
-	if err != nil {
-		a.sayOnce(slog.LevelError, "spec does not load, what runs is left alone", "err", err)
+	if a.trouble(ctx, err); err != nil && (a.current != nil || want.Project == "") {
 		return false
 	}
 	isNew = a.current == nil || a.current.Revision.ID != want.Revision.ID
@@ -161,6 +163,25 @@ func (a *Agent) load(ctx context.Context) (isNew bool) {
 	}
 	a.know(a.standing.want(want.Revision))
 	return isNew
+}
+
+// trouble says once why the newest state cannot be had, and that it can be had again.
+func (a *Agent) trouble(ctx context.Context, err error) {
+	before, now := a.standing.Trouble, ""
+	if err != nil {
+		now = err.Error()
+	}
+	switch {
+	case now == before || ctx.Err() != nil:
+		return
+	case now == "":
+		a.Log.Info("the newest spec can be had again")
+	default:
+		a.Log.Error("the newest spec cannot be had, what is in force stays so", "err", err)
+	}
+	s := a.standing
+	s.Trouble = now
+	a.know(s)
 }
 
 // hold sees to it that this agent is the one that changes the project.
@@ -281,7 +302,8 @@ func (a *Agent) enter(ctx context.Context, want spec.Desired) error {
 	if a.Enter == nil {
 		return nil
 	}
-	return a.Enter(ctx, want)
+	good, _ := a.standing.LastGood()
+	return a.Enter(ctx, want, good)
 }
 
 // finish takes note of a run that is over, and tells whether its revision has failed and

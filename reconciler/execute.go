@@ -229,7 +229,9 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 		r.Log, r.Unready = failure.Log, true
 		if failure.RolledBack {
 			r.Outcome = report.RolledBack
-			r.Error += newContent(step)
+			if !failure.FilesBack {
+				r.Error += newContent(step)
+			}
 		}
 	}
 	return r

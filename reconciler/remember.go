@@ -34,6 +34,7 @@ func (a *Agent) wake(ctx context.Context) {
 		a.fresh = false // it was converged by the agent before
 	}
 	a.retry.recall(s.Enforced.ID, s.Retries, time.Now())
+	s.Trouble = a.standing.Trouble
 	a.mu.Lock()
 	a.memory, a.standing = memory, s.want(a.current.Revision)
 	a.mu.Unlock()

@@ -33,7 +33,7 @@ func (a *Agent) say(rep report.Report, e enforcement) {
 
 // sayCondemned says that a revision has failed, and what is kept up instead.
 func (a *Agent) sayCondemned(rep report.Report) {
-	good, _ := a.standing.lastGood()
+	good, _ := a.standing.LastGood()
 	q, _ := a.standing.quarantined(rep.Revision)
 	a.Log.Error("revision failed, the last good one is kept up", "revision", rep.Revision.Short(), "good", good.Short(), "cause", q.Reason)
 }

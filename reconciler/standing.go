@@ -24,6 +24,9 @@ type Standing struct {
 	Wanted   spec.Revision `json:"wanted"`
 	Enforced spec.Revision `json:"enforced"`
 	Why      string        `json:"why,omitempty"`
+	// Trouble is why the source's newest state cannot be had: it cannot be reached, or what
+	// it gives does not load.
+	Trouble string `json:"trouble,omitempty"`
 	// Good are the revisions that became ready, the latest first.
 	Good        []spec.Revision `json:"good"`
 	Quarantined []Quarantine    `json:"quarantined"`
@@ -80,15 +83,15 @@ func (s Standing) choose() (rev spec.Revision, why string) {
 	if !failed {
 		return s.Wanted, ""
 	}
-	good, ok := s.lastGood()
+	good, ok := s.LastGood()
 	if !ok {
 		return s.Wanted, ""
 	}
 	return good, "revision " + s.Wanted.Short() + " failed: " + q.Reason
 }
 
-// lastGood is the latest revision that became ready and has not failed since.
-func (s Standing) lastGood() (spec.Revision, bool) {
+// LastGood is the latest revision that became ready and has not failed since.
+func (s Standing) LastGood() (spec.Revision, bool) {
 	for _, rev := range s.Good {
 		if _, failed := s.quarantined(rev); !failed {
 			return rev, true
@@ -125,7 +128,7 @@ func (s Standing) becameReady(rev spec.Revision) Standing {
 func (s Standing) quarantine(rev spec.Revision, at time.Time, reason string) (next Standing, done bool) {
 	next = s.release(rev)
 	next.Quarantined = append(next.Quarantined, Quarantine{rev, at, reason})
-	if _, ok := next.lastGood(); !ok {
+	if _, ok := next.LastGood(); !ok {
 		return s, false
 	}
 	next.Quarantined = next.Quarantined[max(0, len(next.Quarantined)-keepQuarantined):]

@@ -37,6 +37,7 @@ type handover struct {
 	name      string // what it is called when it is nobody's predecessor
 	policy    container.RestartPolicy
 	ran       bool // it is to be started again if the new one fails
+	filesBack bool // what it mounts is as it had it, set when it was started again
 	container container.InspectResponse
 }
 
@@ -104,7 +105,7 @@ func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found,
 	}
 	id, err := t.make(ctx, s, s.Container+nextSuffix, old)
 	if err != nil {
-		return t.resume(ctx, c, old, err)
+		return t.resume(ctx, s, c, old, err)
 	}
 	defer t.acts.hold(id)()
 	defer t.acts.hold(old.id)()
@@ -150,13 +151,13 @@ func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.Ins
 
 // resume starts the old container if a run that was broken off had stopped it, since a
 // new one cannot be made.
-func (t *Target) resume(ctx context.Context, c container.InspectResponse, old *handover, cause error) error {
+func (t *Target) resume(ctx context.Context, s *spec.Service, c container.InspectResponse, old *handover, cause error) error {
 	if c.ID != old.id || runs(old.container) || !old.ran {
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	if err := t.revive(ctx, old); err != nil {
+	if err := t.revive(ctx, s, old); err != nil {
 		return fmt.Errorf("%w; starting the container before it: %w", cause, err)
 	}
 	return fmt.Errorf("%w; the container before it was started", cause)
@@ -313,10 +314,11 @@ func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *ha
 		failure.Kept = fmt.Sprintf("the container before it is kept, stopped, as %s%s and not started again, since its data may have been migrated (x-flumen.rollback: none)", old.name, prevSuffix)
 		return
 	}
-	if err := t.undo(ctx, id, old); err != nil {
+	if err := t.undo(ctx, s, id, old); err != nil {
 		failure.Kept = "going back to the container before it did not work: " + err.Error()
 		return
 	}
+	failure.FilesBack = old.filesBack
 	if failure.RolledBack = old.ran; !old.ran {
 		failure.Kept = "the container before it is back, and does not run as it did not before"
 	}
@@ -333,7 +335,7 @@ func (t *Target) everRan(ctx context.Context, id string) bool {
 
 // undo removes the new container and brings the old one back. The new one may take its
 // whole stop grace, since it may have data to write; the clock runs from then on.
-func (t *Target) undo(ctx context.Context, id string, old *handover) error {
+func (t *Target) undo(ctx context.Context, s *spec.Service, id string, old *handover) error {
 	if err := t.removeContainer(ctx, id, silent{}); err != nil {
 		if discardErr := t.discard(ctx, id); discardErr != nil {
 			return fmt.Errorf("remove the new one: %w", errors.Join(err, discardErr))
@@ -341,12 +343,12 @@ func (t *Target) undo(ctx context.Context, id string, old *handover) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	return t.revive(ctx, old)
+	return t.revive(ctx, s, old)
 }
 
 // revive gives a container back the name and the restart policy it had, and starts it if
-// it is to run.
-func (t *Target) revive(ctx context.Context, old *handover) error {
+// it is to run. s is what the service is to be by now.
+func (t *Target) revive(ctx context.Context, s *spec.Service, old *handover) error {
 	c, err := t.engine.ContainerInspect(ctx, old.id)
 	if err != nil {
 		return fmt.Errorf("look at it: %w", err)
@@ -365,7 +367,6 @@ func (t *Target) revive(ctx context.Context, old *handover) error {
 	if err := t.reattach(ctx, c); err != nil {
 		return err
 	}
-	err = t.engine.ContainerStart(ctx, old.id, container.StartOptions{})
-	t.acts.acted(old.id)
+	old.filesBack, err = t.startOld(ctx, c, s)
 	return err
 }

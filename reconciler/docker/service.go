@@ -251,13 +251,26 @@ func (t *Target) discard(ctx context.Context, id string) error {
 // bringUp starts a container and waits until it is ready.
 func (t *Target) bringUp(ctx context.Context, s *spec.Service, id string, p plan.Progress) error {
 	p.Doing("starting", 0, 0)
-	err := t.engine.ContainerStart(context.WithoutCancel(ctx), id, container.StartOptions{})
+	err := t.use(s, func() error {
+		return t.engine.ContainerStart(context.WithoutCancel(ctx), id, container.StartOptions{})
+	})
 	t.acts.acted(id)
 	if err != nil {
 		return fmt.Errorf("start: %w", t.gone(ctx, id, err))
 	}
 	p.Reached(spec.Started)
 	return t.wait(ctx, s, id, time.Now(), p)
+}
+
+// bringUpOld starts a container that is not as the service should be, but all there is for
+// now, with the files it was made with.
+func (t *Target) bringUpOld(ctx context.Context, s *spec.Service, c container.InspectResponse, p plan.Progress) error {
+	p.Doing("starting", 0, 0)
+	if _, err := t.startOld(context.WithoutCancel(ctx), c, s); err != nil {
+		return fmt.Errorf("start: %w", t.gone(ctx, c.ID, err))
+	}
+	p.Reached(spec.Started)
+	return t.wait(ctx, s, c.ID, time.Now(), p)
 }
 
 // gone says stale only of a container that is not there any more: starting one whose
@@ -275,7 +288,11 @@ func (t *Target) startAgain(ctx context.Context, s *spec.Service, have drift.Fou
 	if err != nil {
 		return stale(err)
 	}
-	if !c.State.Paused {
+	switch {
+	case c.State.Paused:
+	case t.ofEarlier(c, s):
+		return t.settle(ctx, s, c, t.bringUpOld(ctx, s, c, p))
+	default:
 		return t.settle(ctx, s, c, t.bringUp(ctx, s, c.ID, p))
 	}
 	if err := t.engine.ContainerUnpause(ctx, c.ID); err != nil {
@@ -292,7 +309,9 @@ func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found,
 		return stale(err)
 	}
 	p.Doing("restarting", 0, 0)
-	err = t.engine.ContainerRestart(context.WithoutCancel(ctx), c.ID, container.StopOptions{})
+	err = t.use(s, func() error {
+		return t.engine.ContainerRestart(context.WithoutCancel(ctx), c.ID, container.StopOptions{})
+	})
 	t.acts.acted(c.ID)
 	if err != nil {
 		return t.settle(ctx, s, c, t.gone(ctx, c.ID, err))

@@ -27,6 +27,7 @@ type Target struct {
 	images  *images
 	digests *digests
 	acts    *ownActs
+	tree    Tree // nil: files stay as they are
 
 	mu    sync.Mutex
 	facts *facts // of the engine, once they are known

@@ -9,6 +9,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // slowToStop is an engine on which a container takes its whole stop grace, and on which
@@ -55,7 +57,7 @@ func (e *slowToStop) ContainerStart(ctx context.Context, id string, _ container.
 func TestOldContainerIsStartedHoweverLongTheNewOneTakesToStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &slowToStop{grace: 2 * undoTime}
-		if err := New(engine).undo(t.Context(), "new", &handover{id: "old", name: "x", ran: true}); err != nil {
+		if err := New(engine).undo(t.Context(), &spec.Service{}, "new", &handover{id: "old", name: "x", ran: true}); err != nil {
 			t.Error(err)
 		}
 		if engine.started != "old" {

@@ -30,6 +30,8 @@ type Failure struct {
 	Log    []string // the last lines the container wrote, oldest first
 	// RolledBack: the container that ran before runs again.
 	RolledBack bool
+	// FilesBack: what that container mounts was put back to what it was made with.
+	FilesBack bool
 	// Kept says why there was no rollback where one might be expected, or "".
 	Kept string
 }

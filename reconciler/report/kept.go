@@ -17,6 +17,7 @@ type Kept struct {
 	Enforced spec.Revision `json:"enforced"`
 	// Summary says what is in force in words: a pause, a pin, a revision that failed.
 	Summary  string     `json:"summary"`
+	Trouble  string     `json:"trouble,omitempty"` // why the newest revision cannot be had
 	Paused   bool       `json:"paused"`
 	Degraded []spec.Ref `json:"degraded"` // failed too often, and are tried only now and then
 	// Looked is when what runs was last looked at, InSync what was found. When that is
@@ -58,6 +59,9 @@ func (k *Kept) text(w io.Writer, at time.Time, paint plan.Paint) {
 		by = "flumen-agent, process " + k.Agent
 	}
 	fmt.Fprintf(w, "  %s: %s\n", by, paint.On(colour, k.Summary))
+	if k.Trouble != "" {
+		fmt.Fprintf(w, "  %s %s\n", paint.On(plan.Red, "the newest revision cannot be had:"), k.Trouble)
+	}
 	switch {
 	case k.Looked.IsZero():
 	case k.Verdict == VerdictUnknown:

@@ -4,6 +4,7 @@
 //	sleeper              run
 //	sleeper health       exit with 0 if it is ready
 //	sleeper exit N       exit with N at once
+//	sleeper holds F TEXT exit with 0 if file F has TEXT in it
 //	sleeper cat FILE...  print each file with its mode and owner, then run
 //
 //	PRINT=TEXT           print TEXT first
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,6 +46,12 @@ func obey(command string, args []string) {
 	case "exit":
 		code, _ := strconv.Atoi(args[0])
 		os.Exit(code)
+	case "holds":
+		if content, err := os.ReadFile(args[0]); err != nil || !strings.Contains(string(content), args[1]) {
+			fmt.Printf("no %s in %s\n", args[1], args[0])
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "cat":
 		for _, file := range args {
 			show(file)
