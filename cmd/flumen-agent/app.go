@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec/git"
 )
 
 // app is one invocation: its streams and its settings.
@@ -26,7 +28,8 @@ type app struct {
 	terminal       bool       // whether standard error is a terminal
 
 	settings settings
-	holds    func() // of an agent: the lock on its project
+	source   *git.Source // the repository that the spec is in, once one was named
+	holds    func()      // of an agent: the lock on its project
 }
 
 // settings are the flags that all commands share.
@@ -37,6 +40,8 @@ type settings struct {
 	strict   bool
 	output   string
 	state    string
+	git      git.Options
+	interval time.Duration
 }
 
 // exit is an error that only says which code to leave with; what there is to say has
@@ -106,6 +111,10 @@ func (a *app) complain(err error) {
 		fmt.Fprintf(a.stderr, "flumen-agent: %v\n", err)
 		return
 	}
+	var commit *commitError
+	if errors.As(err, &commit) {
+		fmt.Fprintf(a.stderr, "flumen-agent: %s does not load:\n", commit.String())
+	}
 	for _, one := range many.Errors {
 		fmt.Fprintln(a.stderr, one)
 	}
@@ -154,10 +163,7 @@ func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.settings.project, "project", "", "name of the project, instead of the spec's own")
 	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated)")
 	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
-}
-
-// stateFlag is that of every command that remembers, or looks at what is remembered.
-func (a *app) stateFlag(flags *pflag.FlagSet) {
+	a.gitFlags(flags)
 	flags.StringVar(&a.settings.state, "state", "", "directory of what the agent remembers (default /var/lib/flumen-agent for root, else below $XDG_STATE_HOME)")
 }
 

@@ -58,7 +58,6 @@ is was held back.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	cmd.Flags().StringVar(&saved, "plan", "", "apply only if the plan is still the one in this file (made by plan --out)")
 	cmd.Flags().StringVar(&tier, "tier", "", "converge only this tier and those below it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -120,6 +119,7 @@ func (a *app) confirm(question string) error {
 
 // converge does one run with live progress, and shows its report.
 func (a *app) converge(ctx context.Context, c *connection, o reconciler.Options) error {
+	o.Enter = a.entering(c)
 	done := a.watchProgress(c)
 	rep := c.reconciler.Converge(ctx, c.want, o)
 	done()

@@ -65,7 +65,6 @@ Exit codes: 0 done, 1 failed.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	cmd.Flags().StringVar(&tier, "tier", "", "take down only this tier and those above it")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd

@@ -43,7 +43,6 @@ Exit codes: 0 done, 1 error.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	cmd.Flags().IntVarP(&limit, "number", "n", defaultRuns, "how many runs to list")
 	return cmd
 }
@@ -93,7 +92,6 @@ Exit codes: 0 done, 1 error.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	return cmd
 }
 

@@ -37,7 +37,6 @@ Exit codes: 0 done, 1 error.`,
 		},
 	}
 	a.specFlags(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	cmd.Flags().DurationVar(&length, "for", 0, "end the pause after so long, as in 2h (default: it has no end)")
 	return cmd
 }
@@ -60,7 +59,6 @@ Exit codes: 0 done, 1 error.`,
 		},
 	}
 	a.specFlags(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	return cmd
 }
 
@@ -104,6 +102,5 @@ Exit codes: 0 done, 1 error.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	return cmd
 }

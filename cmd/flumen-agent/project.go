@@ -15,15 +15,31 @@ import (
 	"github.com/flumendata/flumen-agent/spec/compose"
 )
 
-// read reads the spec and learns its secrets.
+// read reads the spec, from a repository if the flags name one, and learns its secrets.
 func (a *app) read(ctx context.Context) (compose.Loaded, error) {
+	source, err := a.repository()
+	switch {
+	case err != nil:
+		return compose.Loaded{}, err
+	case source != nil:
+		return a.readHead(ctx, source)
+	}
+	return a.readFile(ctx, a.settings.file, nil)
+}
+
+func (a *app) readFile(ctx context.Context, file string, tree *compose.Tree) (compose.Loaded, error) {
 	loaded, err := compose.Load(ctx, compose.Options{
-		File: a.settings.file, Project: a.settings.project, Profiles: a.settings.profiles,
-		Environ: a.environ, Strict: a.settings.strict, CheckSchedule: checkSchedule,
+		File: file, Project: a.settings.project, Profiles: a.settings.profiles,
+		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule,
 	})
-	a.stdout.Learn(loaded.Secrets)
-	a.stderr.Learn(loaded.Secrets)
+	a.hide(loaded.Secrets...)
 	return loaded, err
+}
+
+// hide has no output show these texts.
+func (a *app) hide(secrets ...string) {
+	a.stdout.Learn(secrets)
+	a.stderr.Learn(secrets)
 }
 
 func checkSchedule(text string) error {
@@ -67,7 +83,7 @@ func (a *app) connect(ctx context.Context, tier string) (*connection, error) {
 // identify connects to the engine for a command that needs to know of the project only
 // which one it is: its name may be given where there is no spec.
 func (a *app) identify(ctx context.Context) (*connection, error) {
-	if _, err := os.Stat(a.settings.file); a.settings.project != "" && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(a.settings.file); a.settings.project != "" && a.settings.git.URL == "" && errors.Is(err, fs.ErrNotExist) {
 		return a.connectTo(ctx, spec.Desired{Project: a.settings.project})
 	}
 	return a.connect(ctx, "")
@@ -111,5 +127,9 @@ func (a *app) target(ctx context.Context) (*docker.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return docker.New(engine), nil
+	target := docker.New(engine)
+	if a.source != nil {
+		target.Mounting(a.source)
+	}
+	return target, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/state"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/file"
+	"github.com/flumendata/flumen-agent/spec/git"
 )
 
 const (
@@ -32,7 +34,6 @@ const (
 // runSettings are the flags of run.
 type runSettings struct {
 	watch, once, noHeal bool
-	interval            time.Duration
 	logFormat, logLevel string
 }
 
@@ -55,12 +56,11 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 		},
 	}
 	a.specFlags(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	flags := cmd.Flags()
 	flags.BoolVar(&s.watch, "watch", false, "watch the spec file (the default)")
 	flags.BoolVar(&s.once, "once", false, "converge once and stop")
 	flags.BoolVar(&s.noHeal, "no-heal", false, "look and report only; change nothing")
-	flags.DurationVar(&s.interval, "interval", defaultInterval, "look at least this often")
+	flags.DurationVar(&a.settings.interval, "interval", defaultInterval, "look, and ask the repository, at least this often")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -71,23 +71,25 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	if s.interval < time.Second {
-		return fmt.Errorf("--interval %s is too short: a second is the least", s.interval)
+	if a.settings.interval < time.Second {
+		return fmt.Errorf("--interval %s is too short: a second is the least", a.settings.interval)
+	}
+	if s.watch && a.settings.git.URL != "" {
+		return errors.New("--watch is for a file and --repo for a repository: name one of them")
 	}
 	if s.once {
 		return a.runOnce(ctx, log, s)
+	}
+	source, err := a.repository()
+	if err != nil {
+		return err
 	}
 	target, err := a.target(ctx)
 	if err != nil {
 		return err
 	}
-	watcher, err := file.New(settle)
-	if err != nil {
-		return fmt.Errorf("watch files: %w", err)
-	}
 	project := newProjectName()
 	agent := &reconciler.Agent{
-		Load:       a.follow(watcher, project, log),
 		Reconciler: &reconciler.Reconciler{Targets: []reconciler.Target{target}, Listen: reconciler.LogTo(log)},
 		Hold:       func(ctx context.Context, project string) (string, error) { return a.holdAsAgent(ctx, target, project) },
 		Memory: func(ctx context.Context, project string) (*state.Store, error) {
@@ -98,17 +100,38 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			return a.agentMemory(ctx, id, project)
 		},
 		Triggers: []func(context.Context, func(string)){
-			func(ctx context.Context, look func(string)) { watchFiles(ctx, watcher, log, look) },
 			func(ctx context.Context, look func(string)) { watchEngine(ctx, target, project, log, look) },
-			hangUps,
+			func(ctx context.Context, look func(string)) { hangUps(ctx, source, look) },
 		},
-		Interval: s.interval, NoHeal: s.noHeal, Log: log,
+		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
 	}
 	agent.Triggers = append(agent.Triggers, func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) })
-	log.Info("agent starts", "version", version(), "file", a.settings.file)
+	from, err := a.feed(agent, source, project, log)
+	if err != nil {
+		return err
+	}
+	log.Info("agent starts", "version", version(), "source", from)
 	agent.Run(ctx)
 	log.Info("agent stopped")
 	return nil
+}
+
+// feed has an agent get its spec from the repository, or else from the file, and gives the
+// name of that.
+func (a *app) feed(agent *reconciler.Agent, source *git.Source, project *projectName, log *slog.Logger) (from string, err error) {
+	if source != nil {
+		f := &followed{app: a, source: source, project: project, log: log}
+		agent.Load, agent.Recall, agent.Enter = f.load, f.recall, f.enter
+		agent.Triggers = append(agent.Triggers, source.Watch)
+		return source.String(), nil
+	}
+	watcher, err := file.New(settle)
+	if err != nil {
+		return "", fmt.Errorf("watch files: %w", err)
+	}
+	agent.Load = a.follow(watcher, project, log)
+	agent.Triggers = append(agent.Triggers, func(ctx context.Context, look func(string)) { watchFiles(ctx, watcher, log, look) })
+	return a.settings.file, nil
 }
 
 // holdAsAgent makes this process the agent of a project, for as long as it lives.
@@ -128,14 +151,17 @@ func (a *app) holdAsAgent(ctx context.Context, target *docker.Target, project st
 	return "", nil
 }
 
-// hangUps has the agent look again at SIGHUP.
-func hangUps(ctx context.Context, look func(string)) {
+// hangUps has the agent look again at SIGHUP, and ask the repository.
+func hangUps(ctx context.Context, source *git.Source, look func(string)) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	for {
 		select {
 		case <-signals:
+			if source != nil {
+				source.Hurry()
+			}
 			look("SIGHUP")
 		case <-ctx.Done():
 			return
@@ -156,7 +182,7 @@ func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) erro
 	if err := a.lock(c).refuseAgent(); err != nil {
 		return err
 	}
-	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true})
+	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true, Enter: a.entering(c)})
 	a.noteRun(ctx, c, rep)
 	return a.conclude(rep)
 }

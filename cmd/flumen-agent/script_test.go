@@ -17,7 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
+	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
+		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
+	}
 	testscript.Main(m, map[string]func(){"flumen-agent": main})
 }
 

@@ -47,7 +47,6 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
-	a.stateFlag(cmd.Flags())
 	return cmd
 }
 
@@ -66,7 +65,7 @@ func (a *app) kept(ctx context.Context, c *connection) (*report.Kept, error) {
 	}
 	now := time.Now()
 	k := &report.Kept{
-		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Paused: s.Paused(now), Degraded: []spec.Ref{},
+		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Trouble: s.Trouble, Paused: s.Paused(now), Degraded: []spec.Ref{},
 		Looked: s.Looked.At, Verdict: report.VerdictOf(s.Looked.At, s.Looked.InSync, now, lookedBound),
 	}
 	if agent != nil {
