@@ -206,8 +206,11 @@ func platform(text string) *ocispec.Platform {
 // and the same.
 func (t *Target) accept(ctx context.Context, s *spec.Service, name string) (string, error) {
 	c, err := t.engine.ContainerInspect(ctx, name)
+	if cerrdefs.IsNotFound(err) {
+		return "", fmt.Errorf("the engine keeps the name %s for a container that it does not have; if that stays so, restart the engine: %w", name, stale(err))
+	}
 	if err != nil {
-		return "", fmt.Errorf("look at container %s, which is in the way: %w", name, stale(err))
+		return "", fmt.Errorf("look at container %s, which is in the way: %w", name, err)
 	}
 	last := t.recall()
 	if c.Config.Labels[labelProject] != last.want.Project {

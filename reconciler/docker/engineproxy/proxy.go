@@ -34,6 +34,9 @@ type Proxy struct {
 	// number among the mutating ones, from 1; 0 for others. An error is answered to
 	// the client with status 500, and the engine never sees the call.
 	Before func(c Call, mutation int) error
+	// After, if set before the first call, is told of each call with its number when the
+	// engine has answered, and before the client hears of it.
+	After func(c Call, mutation int)
 
 	engine string
 	server *http.Server
@@ -108,6 +111,12 @@ func (p *Proxy) handler() http.Handler {
 		},
 		Transport:     transport,
 		FlushInterval: -1, // events and logs must reach the client as they come
+		ModifyResponse: func(answer *http.Response) error {
+			if n, ok := answer.Request.Context().Value(noted{}).(int); ok && p.After != nil {
+				p.After(callOf(answer.Request), n)
+			}
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if !errors.Is(err, context.Canceled) {
 				http.Error(w, fmt.Sprintf(`{"message":%q}`, err), http.StatusBadGateway)
@@ -115,29 +124,34 @@ func (p *Proxy) handler() http.Handler {
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p.note(r); err != nil {
+		n, err := p.note(r)
+		if err != nil {
 			http.Error(w, fmt.Sprintf(`{"message":%q}`, err), http.StatusInternalServerError)
 			return
 		}
-		forward.ServeHTTP(w, r)
+		forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), noted{}, n)))
 	})
 }
+
+// noted is the key of a call's number in its context.
+type noted struct{}
+
+func callOf(r *http.Request) Call { return Call{r.Method, version.ReplaceAllString(r.URL.Path, "")} }
 
 var version = regexp.MustCompile(`^/v1\.\d+`)
 
 // note counts a call, and asks whether it may pass.
-func (p *Proxy) note(r *http.Request) error {
-	c := Call{r.Method, version.ReplaceAllString(r.URL.Path, "")}
+func (p *Proxy) note(r *http.Request) (mutation int, err error) {
+	c := callOf(r)
 	p.mu.Lock()
 	p.calls = append(p.calls, c)
-	mutation := 0
 	if c.Mutating() {
 		p.mutations++
 		mutation = p.mutations
 	}
 	p.mu.Unlock()
-	if p.Before == nil {
-		return nil
+	if p.Before != nil {
+		err = p.Before(c, mutation)
 	}
-	return p.Before(c, mutation)
+	return mutation, err
 }

@@ -9,6 +9,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,32 +87,44 @@ func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project s
 		t.Error(err)
 	}
 	var g errgroup.Group
+	var haunted atomic.Bool
 	g.SetLimit(8)
 	for _, c := range containers {
 		g.Go(func() error {
-			return engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			if cerrdefs.IsNotFound(err) {
+				haunted.Store(true)
+				return nil
+			}
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		t.Error(err)
 	}
+	complain := t.Error
+	if haunted.Load() {
+		// Docker 20.10 lists, when a client goes away at a bad moment, a container that it
+		// does not have, and keeps what that uses until it is started again.
+		complain = t.Log
+	}
 	networks, err := engine.NetworkList(ctx, network.ListOptions{Filters: ofProject})
 	if err != nil {
-		t.Error(err)
+		complain(err)
 	}
 	for _, n := range networks {
 		if err := removeNetwork(ctx, engine, n.ID); err != nil {
-			t.Error(err)
+			complain(err)
 		}
 	}
 	volumes, err := engine.VolumeList(ctx, volume.ListOptions{Filters: ofProject})
 	if err != nil {
-		t.Error(err)
+		complain(err)
 		return
 	}
 	for _, v := range volumes.Volumes {
 		if err := engine.VolumeRemove(ctx, v.Name, true); err != nil {
-			t.Error(err)
+			complain(err)
 		}
 	}
 }
