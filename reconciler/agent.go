@@ -68,7 +68,8 @@ type Agent struct {
 
 	mu       sync.Mutex // what follows is changed by Run's goroutine and read by others
 	memory   *state.Store
-	heard    int64 // the newest request that was taken up
+	happened map[spec.Ref]happening // by others, the last of each
+	heard    int64                  // the newest request that was taken up
 	standing Standing
 	enforced spec.Desired
 }

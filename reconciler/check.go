@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/state"
@@ -12,6 +13,39 @@ import (
 
 // seenNote is the name under which it is remembered since when things differ.
 const seenNote = "differences"
+
+// mostHappened bounds of how many things it is known what has happened to them last.
+const mostHappened = 1000
+
+// happening is something that was done to a thing, and not by the agent.
+type happening struct {
+	what string // in the engine's words
+	at   time.Time
+}
+
+// Happened has the agent know what was done to a thing by others, for the cause of a
+// difference that a check may find. It may be called from any goroutine.
+func (a *Agent) Happened(ref spec.Ref, what string, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.happened == nil || len(a.happened) >= mostHappened {
+		a.happened = map[spec.Ref]happening{}
+	}
+	a.happened[ref] = happening{what, at}
+}
+
+// cause says why a thing has begun to differ, or "" if that is not known.
+func (a *Agent) cause(ref spec.Ref) string {
+	if a.fresh {
+		return "revision " + a.current.Revision.Short() + " is wanted and not in force yet"
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if h, ok := a.happened[ref]; ok {
+		return "out of band: " + h.what + " at " + h.at.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
 
 // ErrNotHeld says that no check was made since this agent does not hold the project: the one
 // that does makes them.
@@ -70,8 +104,22 @@ func (a *Agent) age(ctx context.Context, check *report.Check) {
 	if err := a.memory.Recall(ctx, seenNote, &seen); err != nil {
 		a.Log.Warn("since when things differ is not known", "err", err)
 	}
-	now := check.Age(seen)
+	now := check.Age(seen, a.cause)
 	a.write(func(m *state.Store) error { return m.Remember(ctx, seenNote, now) })
+}
+
+// Recall adds to a check that was made without the agent what is remembered of when things
+// began to differ. If keep says so it is remembered for the next one.
+func Recall(ctx context.Context, m *state.Store, check *report.Check, keep bool) error {
+	seen := map[spec.Ref]report.Seen{}
+	if err := m.Recall(ctx, seenNote, &seen); err != nil {
+		return err
+	}
+	now := check.Age(seen, func(spec.Ref) string { return "" })
+	if !keep {
+		return nil
+	}
+	return m.Remember(ctx, seenNote, now)
 }
 
 // CheckDrift looks, and says what converging would do. It changes nothing.

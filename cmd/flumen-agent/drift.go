@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 )
 
@@ -24,6 +27,9 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 				return err
 			}
 			check := report.NewCheck(c.want, have, d)
+			if err := a.ageCheck(cmd.Context(), c, &check); err != nil {
+				fmt.Fprintf(a.stderr, "warning: since when things differ is not known: %v\n", err)
+			}
 			if err := errors.Join(a.show(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
 				return err
 			}
@@ -36,4 +42,23 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
 	return cmd
+}
+
+// ageCheck adds to a check since when things differ. Where an agent holds the project it is
+// the one that keeps count.
+func (a *app) ageCheck(ctx context.Context, c *connection, check *report.Check) error {
+	agent, err := a.lock(c).agent()
+	if err != nil {
+		return err
+	}
+	open := a.openMemory
+	if agent != nil {
+		open = a.readMemory
+	}
+	m, err := open(ctx, c.engineID, c.want.Project)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return reconciler.Recall(ctx, m, check, agent == nil)
 }

@@ -100,12 +100,15 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			return a.agentMemory(ctx, id, project)
 		},
 		Triggers: []func(context.Context, func(string)){
-			func(ctx context.Context, look func(string)) { watchEngine(ctx, target, project, log, look) },
 			func(ctx context.Context, look func(string)) { hangUps(ctx, source, look) },
 		},
 		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
 	}
-	agent.Triggers = append(agent.Triggers, func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) })
+	agent.Triggers = append(agent.Triggers,
+		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) },
+		func(ctx context.Context, look func(string)) {
+			watchEngine(ctx, target, project, log, look, agent.Happened)
+		})
 	from, err := a.feed(agent, source, project, log)
 	if err != nil {
 		return err
@@ -228,7 +231,7 @@ func watchFiles(ctx context.Context, watcher *file.Watcher, log *slog.Logger, lo
 
 // watchEngine passes the engine's events on, and asks for them again when the
 // connection ends: what happened in between is seen by looking.
-func watchEngine(ctx context.Context, target *docker.Target, project *projectName, log *slog.Logger, look func(string)) {
+func watchEngine(ctx context.Context, target *docker.Target, project *projectName, log *slog.Logger, look func(string), happened func(spec.Ref, string, time.Time)) {
 	for {
 		name, err := project.wait(ctx)
 		if err != nil {
@@ -242,6 +245,7 @@ func watchEngine(ctx context.Context, target *docker.Target, project *projectNam
 					events = nil
 					continue
 				}
+				happened(e.Ref, e.Action, e.At)
 				look(e.Ref.String() + ": " + e.Action)
 			case err = <-errs:
 				open = false

@@ -12,8 +12,9 @@ import (
 )
 
 // Age tells since when things differ, from what the check before has seen, and gives what
-// is to be remembered for the next. What differs in another way than before counts anew.
-func (c *Check) Age(before map[spec.Ref]Seen) (now map[spec.Ref]Seen) {
+// is to be remembered for the next. What differs in another way than before counts anew, and
+// cause tells why it does.
+func (c *Check) Age(before map[spec.Ref]Seen, cause func(spec.Ref) string) (now map[spec.Ref]Seen) {
 	now = map[spec.Ref]Seen{}
 	for _, d := range c.Differences {
 		seen, known := before[d.Ref]
@@ -22,6 +23,9 @@ func (c *Check) Age(before map[spec.Ref]Seen) (now map[spec.Ref]Seen) {
 		}
 		if seen.Verdict != d.Verdict {
 			seen = Seen{Verdict: d.Verdict, Since: c.At.Round(0)}
+		}
+		if seen.Cause == "" { // the event may come in after the look
+			seen.Cause = cause(d.Ref)
 		}
 		now[d.Ref] = seen
 	}
@@ -65,17 +69,17 @@ func (c Check) differencesMarkdown(w io.Writer) {
 	for _, d := range c.Differences {
 		if d.Tier != tier {
 			tier = d.Tier
-			fmt.Fprintf(w, "\n## In %s\n\n| what | is | field | wanted | had | since |\n|---|---|---|---|---|---|\n", strings.TrimPrefix(tierTitle(tier), "in "))
+			fmt.Fprintf(w, "\n## In %s\n\n| what | is | field | wanted | had | since | cause |\n|---|---|---|---|---|---|---|\n", strings.TrimPrefix(tierTitle(tier), "in "))
 		}
-		since := ""
+		since, cause := "", ""
 		if seen, ok := c.Seen[d.Ref]; ok {
-			since = seen.Since.Format(time.RFC3339)
+			since, cause = seen.Since.Format(time.RFC3339), cell(seen.Cause)
 		}
 		if len(d.Fields) == 0 {
-			fmt.Fprintf(w, "| `%s` | %s | %s | | | %s |\n", d.Ref, d.Verdict, cell(d.Reason), since)
+			fmt.Fprintf(w, "| `%s` | %s | %s | | | %s | %s |\n", d.Ref, d.Verdict, cell(d.Reason), since, cause)
 		}
 		for _, f := range d.Fields {
-			fmt.Fprintf(w, "| `%s` | %s | `%s` | %s | %s | %s |\n", d.Ref, d.Verdict, f.Name, value(f.Want), value(f.Have), since)
+			fmt.Fprintf(w, "| `%s` | %s | `%s` | %s | %s | %s | %s |\n", d.Ref, d.Verdict, f.Name, value(f.Want), value(f.Have), since, cause)
 		}
 	}
 }

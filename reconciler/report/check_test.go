@@ -19,10 +19,21 @@ func differs(name string, v drift.Verdict) drift.Difference {
 	return drift.Difference{Ref: spec.InstanceRef(name, 1), Tier: "base", Verdict: v, Reason: "as a test says"}
 }
 
+func unknown(spec.Ref) string { return "" }
+
+func TestCauseThatIsLearntLaterIsTakenUpAndStays(t *testing.T) {
+	c := report.Check{At: noon, Differences: drift.Drift{differs("a", drift.Down)}}
+	say := func(text string) func(spec.Ref) string { return func(spec.Ref) string { return text } }
+	seen := c.Age(c.Age(c.Age(nil, unknown), say("die")), say("another"))
+	if got := seen[spec.InstanceRef("a", 1)].Cause; got != "die" {
+		t.Errorf("cause %q", got)
+	}
+}
+
 func TestCheckTellsSinceWhenThingsDifferAndWhatCameAndWent(t *testing.T) {
 	first := report.Check{At: noon, Differences: drift.Drift{differs("a", drift.Down), differs("b", drift.Down), differs("c", drift.Changed)}}
 	second := report.Check{At: noon.Add(time.Hour), Differences: drift.Drift{differs("b", drift.Down), differs("c", drift.Missing), differs("d", drift.Down)}}
-	second.Age(first.Age(nil))
+	second.Age(first.Age(nil, unknown), unknown)
 	got := map[string]time.Time{}
 	for ref, seen := range second.Seen {
 		got[ref.Name] = seen.Since
@@ -48,7 +59,9 @@ func TestCheckReadsLikeThisInMarkdown(t *testing.T) {
 			Held:   []plan.Held{{Ref: trino.Ref, Rule: "backoff", Reason: "failed once"}},
 		},
 	}
-	c.Age(map[spec.Ref]report.Seen{trino.Ref: {Verdict: drift.Changed, Since: noon.Add(-time.Hour)}, spec.InstanceRef("old", 1): {}})
+	c.Age(map[spec.Ref]report.Seen{trino.Ref: {Verdict: drift.Changed, Since: noon.Add(-time.Hour)}, spec.InstanceRef("old", 1): {}}, func(ref spec.Ref) string {
+		return map[string]string{"db": "out of band: die at noon"}[ref.Name]
+	})
 	var b strings.Builder
 	c.Markdown(&b)
 	want := strings.ReplaceAll(`# Drift of p
@@ -59,16 +72,16 @@ This is not the wanted revision: revision 1234 failed.
 
 ## In tier base
 
-| what | is | field | wanted | had | since |
-|---|---|---|---|---|---|
-| 'service/db' | down | as a test says | | | 2026-03-01T12:00:00Z |
+| what | is | field | wanted | had | since | cause |
+|---|---|---|---|---|---|---|
+| 'service/db' | down | as a test says | | | 2026-03-01T12:00:00Z | out of band: die at noon |
 
 ## In tier sql
 
-| what | is | field | wanted | had | since |
-|---|---|---|---|---|---|
-| 'service/trino' | changed | 'env.TZ' | 'UTC' | 'a\|bQc' | 2026-03-01T11:00:00Z |
-| 'service/trino' | changed | 'env.TOKEN' | '***' |  | 2026-03-01T11:00:00Z |
+| what | is | field | wanted | had | since | cause |
+|---|---|---|---|---|---|---|
+| 'service/trino' | changed | 'env.TZ' | 'UTC' | 'a\|bQc' | 2026-03-01T11:00:00Z |  |
+| 'service/trino' | changed | 'env.TOKEN' | '***' |  | 2026-03-01T11:00:00Z |  |
 
 ## New since the check before
 

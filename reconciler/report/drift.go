@@ -20,7 +20,7 @@ type Check struct {
 	Differences drift.Drift
 	Blind       map[spec.Ref]string
 
-	// What follows only the agent that keeps the project up can tell.
+	// What follows only an agent can tell, or what it remembers.
 
 	Ahead string            // why another revision than the wanted one is kept up, or ""
 	Would *plan.Plan        // what converging would do, and what is held
@@ -29,10 +29,11 @@ type Check struct {
 	Gone  []spec.Ref        // differed then, and do not now
 }
 
-// Seen is since when a thing has been seen to differ in one way.
+// Seen is since when a thing has been seen to differ in one way, and what is known of why.
 type Seen struct {
 	Verdict drift.Verdict `json:"verdict"`
 	Since   time.Time     `json:"since"`
+	Cause   string        `json:"cause,omitempty"`
 }
 
 // NewCheck sums up one look.
@@ -44,7 +45,7 @@ func NewCheck(want spec.Desired, have drift.Observed, d drift.Drift) Check {
 func (c Check) MarshalJSON() ([]byte, error) {
 	differences := []datedDifference{}
 	for _, d := range c.Differences {
-		differences = append(differences, datedDifference{d, c.Seen[d.Ref].Since})
+		differences = append(differences, datedDifference{d, c.Seen[d.Ref].Since, c.Seen[d.Ref].Cause})
 	}
 	return json.Marshal(struct {
 		Project     string              `json:"project"`
@@ -63,6 +64,7 @@ func (c Check) MarshalJSON() ([]byte, error) {
 type datedDifference struct {
 	drift.Difference
 	Since time.Time `json:"since,omitzero"`
+	Cause string    `json:"cause,omitempty"`
 }
 
 // Text writes the check for people, tier by tier.
@@ -78,10 +80,23 @@ func (c Check) Text(w io.Writer, paint plan.Paint) {
 			tier = d.Tier
 			fmt.Fprintf(w, "\n  %s\n", paint.On(plan.Bold, tierTitle(tier)))
 		}
-		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, d.Reason))
+		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, d.Reason+c.history(d.Ref)))
 		plan.FieldsText(w, d.Fields, "          ", paint)
 	}
 	fmt.Fprintf(w, "\n%s. To see what would be done: flumen-agent plan\n", Counted(len(c.Differences), "difference"))
+}
+
+// history says since when something differs, and why, as far as that is known.
+func (c Check) history(ref spec.Ref) string {
+	text := ""
+	seen := c.Seen[ref]
+	if before := c.At.Sub(seen.Since); !seen.Since.IsZero() && before >= time.Second {
+		text = ", for " + age(before)
+	}
+	if seen.Cause != "" {
+		text += " (" + seen.Cause + ")"
+	}
+	return text
 }
 
 func tierTitle(tier string) string {
