@@ -1,6 +1,6 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down build test bench lint fuzz
+.PHONY: help demo demo-down build test bench soak lint fuzz
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## format, vet, staticcheck and all tests, with the engines they need
 
 bench: ## measure: a check with nothing to do and a cold start, beside docker compose
 	@.ci/bench
+
+soak: ## ten minutes of random harm to a running agent (SOAK=1h for longer)
+	@.ci/soak
 
 lint: ## format, vet, staticcheck, shellcheck and known vulnerabilities
 	@.ci/lint

@@ -116,10 +116,14 @@ func (u *upgrade) killedAfter(n int) *engineproxy.Call {
 	return u.at
 }
 
+func ofProject(project string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+project))
+}
+
 // containers are all of the project.
 func (u *upgrade) containers() []container.InspectResponse {
 	u.Helper()
-	list, err := u.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+u.project))})
+	list, err := u.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: ofProject(u.project)})
 	if err != nil {
 		u.Fatal(err)
 	}
@@ -202,7 +206,7 @@ func (u *upgrade) endsAs(want string, n int) bool {
 func (u *upgrade) haunted() bool {
 	u.Helper()
 	for range 10 {
-		listed, err := u.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+u.project))})
+		listed, err := u.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: ofProject(u.project)})
 		if err != nil {
 			u.Fatal(err)
 		}

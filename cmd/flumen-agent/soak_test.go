@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/engineproxy"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+)
+
+const (
+	// soakVariable is how long the soak lasts; make soak sets it.
+	soakVariable = "FLUMEN_SOAK"
+	soakTime     = time.Minute
+	// recovers is how long an agent may take, after the last fault, to have all as it should
+	// be: what failed waits for its time.
+	recovers = 3 * time.Minute
+)
+
+// soaked are three services of which the second can be told not to become ready.
+const soaked = `name: %s
+services:
+  db: {image: '%[2]s', volumes: ['data:/data'], restart: always, stop_grace_period: 1s}
+  api:
+    image: '%[2]s'
+    environment: {VERSION: '%[3]d', READY_AFTER: '%[4]s'}
+    configs: [conf]
+    healthcheck: {interval: 500ms, retries: 3}
+    stop_grace_period: 1s
+  web: {image: '%[2]s', volumes: ['./conf.d:/etc/conf.d:ro'], depends_on: [api], stop_grace_period: 1s}
+volumes: {data: {}}
+configs: {conf: {content: 'version %[3]d'}}
+`
+
+// soak is an agent that follows a repository, and what is done to it.
+type soak struct {
+	*testing.T
+	random  *rand.Rand
+	engine  *client.Client
+	proxy   *engineproxy.Proxy
+	project string
+	dir     string
+	broken  chan bool // capacity one: whether the engine answers nothing
+	version int
+	agent   *exec.Cmd
+	said    *bytes.Buffer
+}
+
+func newSoak(t *testing.T, engine *client.Client, seed uint64) *soak {
+	s := &soak{
+		T: t, random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
+		broken: make(chan bool, 1),
+	}
+	s.broken <- false
+	var err error
+	if s.proxy, err = engineproxy.Start(s.dir, engine.DaemonHost()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.proxy.Close() })
+	s.proxy.Before = func(engineproxy.Call, int) error {
+		broken := <-s.broken
+		s.broken <- broken
+		if broken {
+			return fmt.Errorf("the engine is out of sorts")
+		}
+		return nil
+	}
+	s.git("init", "-q", "-b", "main", s.dir+"/repo")
+	s.push("0s")
+	return s
+}
+
+func (s *soak) git(args ...string) {
+	s.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=A", "-c", "user.email=a@example.org"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+}
+
+// push commits a new version, whose api is ready after so long ("never" is never).
+func (s *soak) push(ready string) {
+	s.Helper()
+	s.version++
+	s.write("flumen.yaml", fmt.Sprintf(soaked, s.project, enginetest.HealthySleeper, s.version, ready))
+	s.write("conf.d/a", fmt.Sprint("version ", s.version))
+	s.commit()
+}
+
+func (s *soak) write(name, content string) {
+	s.Helper()
+	path := filepath.Join(s.dir, "repo", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		s.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *soak) commit() {
+	s.Helper()
+	s.git("-C", s.dir+"/repo", "add", "-A")
+	s.git("-C", s.dir+"/repo", "commit", "-q", "--allow-empty", "-m", fmt.Sprint("Version ", s.version))
+}
+
+func (s *soak) environ(host string) []string {
+	return []string{"DOCKER_HOST=" + host, "FLUMEN_STATE=" + filepath.Join(s.dir, "state"), "FLUMEN_REPO=" + s.dir + "/repo", "PATH=" + os.Getenv("PATH")}
+}
+
+func (s *soak) start() {
+	s.Helper()
+	s.said = &bytes.Buffer{}
+	s.agent = exec.Command("flumen-agent", "run", "--interval", "2s")
+	s.agent.Env, s.agent.Stderr, s.agent.Stdout = s.environ(s.proxy.Host), s.said, s.said
+	if err := s.agent.Start(); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// end ends the agent by a signal and gives what it has said.
+func (s *soak) end(signal os.Signal) string {
+	_ = s.agent.Process.Signal(signal)
+	_ = s.agent.Wait() // it was killed
+	return s.said.String()
+}
+
+// pick gives the ID of one of the project's containers, or "".
+func (s *soak) pick() string {
+	list, err := s.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: ofProject(s.project)})
+	if err != nil || len(list) == 0 {
+		return ""
+	}
+	return list[s.random.IntN(len(list))].ID
+}
+
+// faults are what may happen. What an engine refuses, such as to pause what is stopped, has
+// not happened.
+var faults = map[string]func(*soak){
+	"kill": func(s *soak) { _ = s.engine.ContainerKill(context.Background(), s.pick(), "KILL") },
+	"stop": func(s *soak) { _ = s.engine.ContainerStop(context.Background(), s.pick(), container.StopOptions{}) },
+	"remove": func(s *soak) {
+		_ = s.engine.ContainerRemove(context.Background(), s.pick(), container.RemoveOptions{Force: true})
+	},
+	"pause": func(s *soak) { _ = s.engine.ContainerPause(context.Background(), s.pick()) },
+	"disconnect": func(s *soak) {
+		_ = s.engine.NetworkDisconnect(context.Background(), s.project+"_default", s.pick(), true)
+	},
+	"push":            func(s *soak) { s.push("0s") },
+	"push what fails": func(s *soak) { s.push("never") },
+	"push what does not load": func(s *soak) {
+		s.version++
+		s.write("flumen.yaml", "srvices: {}\n")
+		s.commit()
+	},
+	"engine out of sorts": func(s *soak) {
+		<-s.broken
+		s.broken <- true
+		time.Sleep(2 * time.Second)
+		<-s.broken
+		s.broken <- false
+	},
+	"suspend": func(s *soak) {
+		_ = s.agent.Process.Signal(syscall.SIGSTOP)
+		time.Sleep(2 * time.Second)
+		_ = s.agent.Process.Signal(syscall.SIGCONT)
+	},
+	"hang up":    func(s *soak) { _ = s.agent.Process.Signal(syscall.SIGHUP) },
+	"hand edit":  func(s *soak) { s.handEdit() },
+	"clone gone": func(s *soak) { s.removeClone() },
+}
+
+// killed is a fault that the memory of the process does not outlive.
+func (s *soak) killed() {
+	s.end(os.Kill)
+	s.start()
+}
+
+func (s *soak) handEdit() {
+	files, _ := filepath.Glob(s.dir + "/state/git/*/live/conf.d/a")
+	for _, f := range files {
+		_ = os.WriteFile(f, []byte("by hand"), 0o644)
+	}
+}
+
+func (s *soak) removeClone() {
+	clones, _ := filepath.Glob(s.dir + "/state/git/*/clone/objects")
+	for _, c := range clones {
+		_ = os.RemoveAll(c)
+	}
+}
+
+// harm does one fault after the other for a while.
+func (s *soak) harm(until time.Time, kills bool) {
+	names := slices.Sorted(maps.Keys(faults))
+	for time.Now().Before(until) {
+		if kills && s.random.IntN(len(names)) == 0 {
+			s.Log("the agent is killed")
+			s.killed()
+		} else {
+			name := names[s.random.IntN(len(names))]
+			s.Log(name)
+			faults[name](s)
+		}
+		time.Sleep(time.Duration(s.random.IntN(1500)) * time.Millisecond)
+	}
+}
+
+// settle waits until all is as the repository says, and fails if that takes too long.
+func (s *soak) settle() {
+	s.Helper()
+	var out bytes.Buffer
+	for end := time.Now().Add(recovers); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		out.Reset()
+		if run([]string{"status"}, nil, &out, &out, s.environ(s.engine.DaemonHost())) != 0 || !strings.Contains(out.String(), "following revision") {
+			continue
+		}
+		if run([]string{"plan"}, nil, &out, &out, s.environ(s.engine.DaemonHost())) == 0 {
+			return
+		}
+	}
+	s.Fatalf("not within %s; the last look:\n%s\nthe agent says:\n%s", recovers, &out, lastLines(s.end(os.Interrupt), 60))
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// usage is what a process takes.
+type usage struct{ kib, files int }
+
+func (s *soak) usage() (u usage) {
+	s.Helper()
+	proc := fmt.Sprintf("/proc/%d/", s.agent.Process.Pid)
+	text, err := os.ReadFile(proc + "status")
+	if err != nil {
+		s.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			u.kib, _ = strconv.Atoi(strings.Fields(rest)[0])
+		}
+	}
+	files, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		s.Fatal(err)
+	}
+	u.files = len(files)
+	return u
+}
+
+// TestSoak does harm of every kind to a running agent, at random, and expects that all is as
+// it should be when that ends: nothing lost, nothing left over, and the agent as small as it
+// was.
+func TestSoak(t *testing.T) {
+	length, err := time.ParseDuration(os.Getenv(soakVariable))
+	if err != nil {
+		length = soakTime
+	}
+	hosts := strings.Fields(os.Getenv(enginetest.Variable))
+	if len(hosts) == 0 {
+		t.Skipf("needs a Docker engine: set %s, or run make test", enginetest.Variable)
+	}
+	engine := enginetest.Connect(t, hosts[len(hosts)-1])
+	enginetest.Images(t, engine)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	s := newSoak(t, engine, seed)
+	s.start()
+	s.settle()
+	volume, err := engine.VolumeInspect(t.Context(), s.project+"_data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	s.harm(began.Add(length/2), true)
+	s.push("0s")
+	s.settle()
+	before := s.usage()
+	s.harm(began.Add(length), false)
+	s.push("0s")
+	s.settle()
+	after := s.usage()
+	t.Logf("before %+v, after %+v", before, after)
+
+	if now, err := engine.VolumeInspect(t.Context(), s.project+"_data"); err != nil || now.CreatedAt != volume.CreatedAt {
+		t.Errorf("the volume: %v, made %s, then %s", err, volume.CreatedAt, now.CreatedAt)
+	}
+	list, err := engine.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ofProject(s.project)})
+	if err != nil || len(list) != 3 {
+		t.Errorf("containers: %v %v", list, err)
+	}
+	if after.files > before.files+8 {
+		t.Errorf("open files: %d, then %d", before.files, after.files)
+	}
+	if after.kib > before.kib*3/2+16<<10 {
+		t.Errorf("resident memory: %d KiB, then %d", before.kib, after.kib)
+	}
+	said := s.end(syscall.SIGQUIT) // has the runtime list its goroutines
+	if n := strings.Count(said, "\ngoroutine "); n < 3 || n > 60 {
+		t.Errorf("%d goroutines at the end", n)
+	} else {
+		t.Logf("%d goroutines at the end", n)
+	}
+}
