@@ -24,8 +24,8 @@ const holdAgain = 2 * time.Second
 // that there may be something to do, one run at a time.
 type Agent struct {
 	// Load gives the desired state as it is now. An error leaves what runs alone:
-	// the last state that loaded stays in force. With an error may come an earlier state,
-	// which is in force until one has loaded.
+	// the last state that loaded stays in force. With an error may come a state, the newest
+	// that can be had.
 	Load func(context.Context) (spec.Desired, error)
 	// Recall gives the desired state of an earlier revision, with all its files. Nil:
 	// only what this process has seen can be gone back to.
@@ -153,7 +153,7 @@ func (a *Agent) pass(ctx context.Context, why string) {
 // load takes over what Load gives and tells whether it is a new revision.
 func (a *Agent) load(ctx context.Context) (isNew bool) {
 	want, err := a.Load(ctx)
-	if a.trouble(ctx, err); err != nil && (a.current != nil || want.Project == "") {
+	if a.trouble(ctx, err); err != nil && want.Project == "" {
 		return false
 	}
 	isNew = a.current == nil || a.current.Revision.ID != want.Revision.ID

@@ -375,3 +375,66 @@ func TestWhatDiesWhileARunWaitsIsBroughtBackBesideIt(t *testing.T) {
 		}
 	})
 }
+
+func TestAgentGoesOnWithTheNewestStateThatCanBeHadAndSaysWhatIsWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		gone := errors.New("the repository cannot be reached")
+		b := startWith(t, w, desired("1", []*spec.Service{service("db")}), func(a *Agent) {
+			load := a.Load
+			a.Load = func(ctx context.Context) (spec.Desired, error) {
+				want, err := load(ctx)
+				return want, errors.Join(err, gone)
+			}
+		})
+		defer b.stop()
+		b.world.stop(ref("db"))
+		b.look("engine event")
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"create service/db", "start service/db"}, b.did()); diff != "" {
+			t.Error(diff)
+		}
+		if s, _, _ := b.agent.Standing(); s.Trouble != gone.Error() {
+			t.Errorf("trouble %q", s.Trouble)
+		}
+		gone = nil
+		b.load(desired("2", []*spec.Service{service("db"), service("web")}), nil)
+		if s, _, _ := b.agent.Standing(); s.Trouble != "" || s.Wanted.ID != "2" {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestFilesAreEnteredWithTheRevisionToGoBackTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var entered []string
+		w := newWorld()
+		w.apply[ref("web")] = failsFor("bad")
+		b := startWith(t, w, desired("1", []*spec.Service{user("web", "good")}), func(a *Agent) {
+			a.Enter = func(_ context.Context, want spec.Desired, good spec.Revision) error {
+				entered = append(entered, want.Revision.ID+" good "+good.ID)
+				return nil
+			}
+		})
+		defer b.stop()
+		b.load(desired("2", []*spec.Service{user("web", "bad")}), nil)
+		if diff := cmp.Diff([]string{"1 good ", "2 good 1", "1 good 1"}, entered); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestNothingIsDoneWhenItsFilesCannotBeEntered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := startWith(t, newWorld(), desired("1", []*spec.Service{service("db")}), func(a *Agent) {
+			a.Enter = func(context.Context, spec.Desired, spec.Revision) error { return errors.New("the disk is full") }
+		})
+		defer b.stop()
+		if did := b.did(); len(did) != 0 {
+			t.Errorf("did %q", did)
+		}
+		if len(b.reports) == 0 || b.reports[0].Fault != "the disk is full" {
+			t.Errorf("%+v", b.reports)
+		}
+	})
+}

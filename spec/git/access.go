@@ -16,17 +16,10 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	"github.com/go-git/go-git/v5/plumbing/transport/http"
-	"github.com/go-git/go-git/v5/plumbing/transport/server"
 	"github.com/go-git/go-git/v5/plumbing/transport/ssh"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/skeema/knownhosts"
 	xssh "golang.org/x/crypto/ssh"
-
-	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 const (
@@ -37,22 +30,6 @@ const (
 	// dialTime is how long an SSH server may take to let somebody in.
 	dialTime = 30 * time.Second
 )
-
-// Repositories on this machine are read without the git command, which may not be there
-// and refuses those of other users.
-func init() { client.InstallProtocol("file", server.NewClient(localLoader{})) }
-
-// localLoader opens a repository on this machine, bare or not.
-type localLoader struct{}
-
-func (localLoader) Load(at *transport.Endpoint) (storer.Storer, error) {
-	for _, dir := range []string{filepath.Join(at.Path, ".git"), at.Path} {
-		if info, err := os.Stat(filepath.Join(dir, "objects")); err == nil && info.IsDir() {
-			return filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRUDefault()), nil
-		}
-	}
-	return nil, transport.ErrRepositoryNotFound
-}
 
 // credentials gives what a remote asks for. It remembers what a command has printed.
 type credentials struct {

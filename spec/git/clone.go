@@ -34,6 +34,7 @@ const (
 // remote is the other side of a clone, at the time of one call.
 type remote struct {
 	url      string
+	local    string // the path of one on this machine, which is read as it is
 	auth     transport.AuthMethod
 	caBundle []byte
 	depth    int // 0: with the whole history
@@ -51,6 +52,7 @@ func openClone(dir string) (*clone, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	c.removeScraps()
 	c.storage = filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
 		return c, nil
@@ -63,9 +65,40 @@ func openClone(dir string) (*clone, error) {
 
 func (c *clone) close() error { return c.storage.Close() }
 
-// discard removes the clone.
-func (c *clone) discard() error {
-	return errors.Join(c.close(), os.RemoveAll(c.dir))
+// removeScraps removes what fetches that were broken off have left. The caller is alone in
+// the directory.
+func (c *clone) removeScraps() {
+	scraps, _ := filepath.Glob(filepath.Join(c.dir, "objects", "pack", "tmp_*")) // the pattern is good
+	for _, file := range scraps {
+		_ = os.Truncate(file, 0) // go-git may still have it open, and a full disk needs the room
+		_ = os.Remove(file)      // or the next one does
+	}
+}
+
+// anew makes the clone anew by get. The old one stays until the new one is whole, since
+// there may be nothing else to go on with.
+func (c *clone) anew(get func(*clone) error) error {
+	dir := c.dir + ".new"
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	fresh, err := openClone(dir)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	err = errors.Join(get(fresh), fresh.close())
+	if err == nil {
+		err = errors.Join(c.close(), os.RemoveAll(c.dir), os.Rename(dir, c.dir))
+	}
+	if err != nil {
+		fresh.removeScraps()
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	fresh, err = openClone(c.dir)
+	if err == nil {
+		*c = *fresh
+	}
+	return err
 }
 
 // worn tells whether a clone is made of so many pieces that it had better be made anew.
@@ -76,6 +109,9 @@ func (c *clone) worn() bool {
 
 // ask gives the references that a remote has.
 func (r remote) ask(ctx context.Context) ([]*plumbing.Reference, error) {
+	if r.local != "" {
+		return askLocal(r.local)
+	}
 	from := git.NewRemote(nil, &config.RemoteConfig{Name: "origin", URLs: []string{r.url}})
 	return from.ListContext(ctx, &git.ListOptions{Auth: r.auth, CABundle: r.caBundle})
 }
@@ -83,18 +119,28 @@ func (r remote) ask(ctx context.Context) ([]*plumbing.Reference, error) {
 // fetch gets what a remote has under a name, or a commit, and makes it the head.
 func (c *clone) fetch(ctx context.Context, from remote, what string) error {
 	past, hadOne := c.head()
-	origin := git.NewRemote(c.storage, &config.RemoteConfig{Name: "origin", URLs: []string{from.url}})
-	err := origin.FetchContext(ctx, &git.FetchOptions{
-		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + headRef.String())},
-		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, Tags: git.NoTags, Force: true,
-	})
-	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
+	if err := c.receive(ctx, from, what); err != nil {
 		return err
 	}
 	if hadOne {
 		return c.remember(past)
 	}
 	return nil
+}
+
+func (c *clone) receive(ctx context.Context, from remote, what string) error {
+	if from.local != "" {
+		return c.fetchLocal(from.local, what)
+	}
+	origin := git.NewRemote(c.storage, &config.RemoteConfig{Name: "origin", URLs: []string{from.url}})
+	err := origin.FetchContext(ctx, &git.FetchOptions{
+		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + headRef.String())},
+		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, Tags: git.NoTags, Force: true,
+	})
+	if errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return nil
+	}
+	return err
 }
 
 // remember keeps something from being forgotten.

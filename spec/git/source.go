@@ -200,11 +200,11 @@ func (s *Source) enterOnce(ctx context.Context, limit time.Duration, call func(c
 	if err != nil {
 		return fmt.Errorf("repository %s: %w", s.options.public(), err)
 	}
-	depth := 1
+	r := remote{url: s.options.URL, auth: auth, caBundle: s.caBundle, depth: 1}
 	if s.at.Protocol == "file" {
-		depth = 0 // one on this machine is read as it is
+		r.local = s.at.Path
 	}
-	return call(ctx, remote{s.options.URL, auth, s.caBundle, depth})
+	return call(ctx, r)
 }
 
 // fetch gets what a remote has under a name. If it came and yet is not there, or cannot be
@@ -219,16 +219,16 @@ func (s *Source) fetch(ctx context.Context, c *clone, what string) error {
 	if err != nil && s.outside(err) {
 		return err
 	}
-	if err := errors.Join(c.discard(), s.reopen(c)); err != nil {
-		return err
-	}
-	if err := s.enter(ctx, fetchTime, get); err != nil {
-		return err
-	}
-	if head, ok := c.head(); !ok || !c.has(head) {
-		return fmt.Errorf("repository %s: what it sent is not whole", s.options.public())
-	}
-	return nil
+	return c.anew(func(fresh *clone) error {
+		err := s.enter(ctx, fetchTime, func(ctx context.Context, r remote) error { return s.explain(fresh.fetch(ctx, r, what)) })
+		if err != nil {
+			return err
+		}
+		if head, ok := fresh.head(); !ok || !fresh.has(head) {
+			return fmt.Errorf("repository %s: what it sent is not whole", s.options.public())
+		}
+		return nil
+	})
 }
 
 // outside tells of an error whether the remote or the way to it is to blame, and not the
@@ -243,14 +243,6 @@ func (s *Source) outside(err error) bool {
 		}
 	}
 	return false
-}
-
-func (s *Source) reopen(c *clone) error {
-	fresh, err := openClone(c.dir)
-	if err == nil {
-		*c = *fresh
-	}
-	return err
 }
 
 // inDir opens the clone for one operation, alone among goroutines and processes.
@@ -372,34 +364,30 @@ func (s *Source) get(ctx context.Context, c *clone, hash plumbing.Hash) error {
 
 // fetchHead makes a broken clone anew.
 func (s *Source) fetchHead(ctx context.Context, c *clone) error {
-	if err := errors.Join(c.discard(), s.reopen(c)); err != nil {
-		return err
-	}
-	return s.poll(ctx, c)
+	return c.anew(func(fresh *clone) error { return s.poll(ctx, fresh) })
 }
 
 // fetchWhole makes a clone anew with the whole history, where a server gives no single
 // commits.
 func (s *Source) fetchWhole(ctx context.Context, c *clone, hash plumbing.Hash) error {
-	if err := errors.Join(c.discard(), s.reopen(c)); err != nil {
+	return c.anew(func(fresh *clone) error {
+		err := s.enter(ctx, fetchTime, func(ctx context.Context, r remote) error {
+			r.depth = 0
+			refs, err := r.ask(ctx)
+			if err != nil {
+				return err
+			}
+			name, _, err := s.options.find(refs)
+			if err != nil {
+				return err
+			}
+			return fresh.fetch(ctx, r, name.String())
+		})
+		if err == nil && !fresh.has(hash) {
+			err = fmt.Errorf("%s has no commit %s any more", s.options, short(hash))
+		}
 		return err
-	}
-	err := s.enter(ctx, fetchTime, func(ctx context.Context, r remote) error {
-		r.depth = 0
-		refs, err := r.ask(ctx)
-		if err != nil {
-			return err
-		}
-		name, _, err := s.options.find(refs)
-		if err != nil {
-			return err
-		}
-		return c.fetch(ctx, r, name.String())
 	})
-	if err == nil && !c.has(hash) {
-		err = fmt.Errorf("%s has no commit %s any more", s.options, short(hash))
-	}
-	return err
 }
 
 // Enter moves the live tree to a commit, and says which one it goes back to if that fails:

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -154,11 +156,9 @@ func TestTagsAndCommitsAreFollowed(t *testing.T) {
 		fixed.Commit = first
 		r.run(r.bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
 		s = r.source(fixed)
-		if strings.HasPrefix(o.URL, "http") || strings.HasPrefix(o.URL, "ssh") {
-			mustPoll(r.T, s, true)
-			mustHave(r.T, s, first, "flumen.yaml", "one")
-			mustPoll(r.T, s, false)
-		}
+		mustPoll(r.T, s, true)
+		mustHave(r.T, s, first, "flumen.yaml", "one")
+		mustPoll(r.T, s, false)
 	})
 }
 
@@ -182,6 +182,7 @@ func TestEveryFaultOfARemoteHasWordsOfItsOwn(t *testing.T) {
 		"no repository": {Options{URL: strings.Replace(http, "lake", "pond", 1), Access: right}, []string{"does not exist"}},
 		"no path":       {Options{URL: "/nowhere/lake.git"}, []string{"does not exist"}},
 		"no commit":     {Options{URL: emptied.overHTTP(rightPassword), Access: right}, []string{"is empty: push a commit with flumen.yaml"}},
+		"none here":     {Options{URL: emptied.bare}, []string{"is empty: push a commit with flumen.yaml"}},
 		"nobody there":  {Options{URL: gone, Access: right}, []string{"cannot be reached", "refused"}},
 		"no such host":  {Options{URL: "https://git.invalid/lake.git"}, []string{"cannot be reached"}},
 		"foreign key":   {Options{URL: ssh.url, Access: Access{Key: other.key, KnownHosts: ssh.knownHosts}}, []string{"refuses the credentials", "--ssh-key"}},
@@ -473,4 +474,44 @@ func TestOneRepositoryHasOneDirectoryHoweverItIsWritten(t *testing.T) {
 	if (Options{URL: "lake"}).Key() == (Options{URL: "lake", Path: "other.yaml"}).Key() {
 		t.Error("two specs of a repository share a directory")
 	}
+}
+
+func TestFullDiskLeavesWhatThereIs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a small file system")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("cannot mount a small file system here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	r := newRepository(t)
+	r.write("flumen.yaml", "one")
+	first := r.push("First")
+	s := r.source(Options{URL: r.overHTTP(rightPassword), Access: Access{User: user, Token: password}, Dir: dir})
+	mustPoll(t, s, true)
+	mustHave(t, s, first, "flumen.yaml", "one")
+	mustEnter(t, s, first, "")
+
+	noise := make([]byte, 3<<20)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	r.write("big", string(noise))
+	r.write("flumen.yaml", "two")
+	second := r.push("Too big")
+	_, pollErr := s.Poll(t.Context())
+	_, enterErr := s.Enter(t.Context(), second, first)
+	if err := errors.Join(pollErr, enterErr); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Enter(t.Context(), first, ""); err != nil {
+		t.Error(err)
+	}
+	mustRead(t, s.Live()+"/flumen.yaml", "one")
+
+	r.git("rm", "-q", "big")
+	third := r.push("Small again")
+	mustPoll(t, s, true)
+	mustHave(t, s, third, "flumen.yaml", "two")
 }
