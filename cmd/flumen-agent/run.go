@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -99,42 +100,41 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			}
 			return a.agentMemory(ctx, id, project)
 		},
-		Triggers: []func(context.Context, func(string)){
-			func(ctx context.Context, look func(string)) { hangUps(ctx, source, look) },
-		},
 		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
 	}
+	from, again, err := a.feed(agent, source, project, log)
+	if err != nil {
+		return err
+	}
 	agent.Triggers = append(agent.Triggers,
+		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
 		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) },
 		func(ctx context.Context, look func(string)) {
 			watchEngine(ctx, target, project, log, look, agent.Happened)
 		})
-	from, err := a.feed(agent, source, project, log)
-	if err != nil {
-		return err
-	}
 	log.Info("agent starts", "version", version(), "source", from)
 	agent.Run(ctx)
 	log.Info("agent stopped")
 	return nil
 }
 
-// feed has an agent get its spec from the repository, or else from the file, and gives the
-// name of that.
-func (a *app) feed(agent *reconciler.Agent, source *git.Source, project *projectName, log *slog.Logger) (from string, err error) {
+// feed has an agent get its spec from the repository, or else from the file. It gives the
+// name of that, and what has it read anew.
+func (a *app) feed(agent *reconciler.Agent, source *git.Source, project *projectName, log *slog.Logger) (from string, again func(), err error) {
 	if source != nil {
 		f := &followed{app: a, source: source, project: project, log: log}
 		agent.Load, agent.Recall, agent.Enter = f.load, f.recall, f.enter
 		agent.Triggers = append(agent.Triggers, source.Watch)
-		return source.String(), nil
+		return source.String(), source.Hurry, nil
 	}
 	watcher, err := file.New(settle)
 	if err != nil {
-		return "", fmt.Errorf("watch files: %w", err)
+		return "", nil, fmt.Errorf("watch files: %w", err)
 	}
-	agent.Load = a.follow(watcher, project, log)
-	agent.Triggers = append(agent.Triggers, func(ctx context.Context, look func(string)) { watchFiles(ctx, watcher, log, look) })
-	return a.settings.file, nil
+	w := &watched{app: a, watcher: watcher, project: project, log: log}
+	agent.Load = w.load
+	agent.Triggers = append(agent.Triggers, w.watch)
+	return a.settings.file, func() { w.changed.Store(true) }, nil
 }
 
 // holdAsAgent makes this process the agent of a project, for as long as it lives.
@@ -154,17 +154,15 @@ func (a *app) holdAsAgent(ctx context.Context, target *docker.Target, project st
 	return "", nil
 }
 
-// hangUps has the agent look again at SIGHUP, and ask the repository.
-func hangUps(ctx context.Context, source *git.Source, look func(string)) {
+// hangUps has the agent read its spec anew at SIGHUP, and look.
+func hangUps(ctx context.Context, again func(), look func(string)) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	for {
 		select {
 		case <-signals:
-			if source != nil {
-				source.Hurry()
-			}
+			again()
 			look("SIGHUP")
 		case <-ctx.Done():
 			return
@@ -190,37 +188,62 @@ func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) erro
 	return a.conclude(rep)
 }
 
-// follow gives the agent's loader: it reads the spec, and has the watcher follow all
-// files that were read.
-func (a *app) follow(watcher *file.Watcher, project *projectName, log *slog.Logger) func(context.Context) (spec.Desired, error) {
-	said := ""
-	return func(ctx context.Context) (spec.Desired, error) {
-		loaded, err := a.load(ctx)
-		if watchErr := watcher.Follow(append(loaded.Files, a.settings.file)); watchErr != nil && ctx.Err() == nil {
-			log.Warn("some files are not watched", "err", watchErr)
-		}
-		if reason := watcher.Polling(); reason != "" && reason != said && ctx.Err() == nil {
-			said = reason
-			log.Warn("files are looked at every two seconds instead of watched", "cause", reason)
-		}
-		if err == nil {
-			err = project.set(loaded.Desired.Project)
-		}
-		return loaded.Desired, err
-	}
+// readAgain is how long a spec that was read counts, when the watcher tells of no change.
+const readAgain = 10 * time.Minute
+
+// watched is the file that an agent follows, with all that it is made of.
+type watched struct {
+	*app
+	watcher *file.Watcher
+	project *projectName
+	log     *slog.Logger
+	changed atomic.Bool // since it was read
+	blind   atomic.Bool // the watcher tells of nothing any more
+
+	// What follows is the agent's goroutine's.
+	want spec.Desired // zero: it did not load
+	read time.Time
+	said string
 }
 
-func watchFiles(ctx context.Context, watcher *file.Watcher, log *slog.Logger, look func(string)) {
+// load reads the spec if it may have changed, and has the watcher follow all files that were
+// read.
+func (w *watched) load(ctx context.Context) (spec.Desired, error) {
+	if changed := w.changed.Swap(false); !changed && !w.blind.Load() && w.want.Project != "" && time.Since(w.read) < readAgain {
+		return w.want, nil
+	}
+	loaded, err := w.app.load(ctx)
+	if watchErr := w.watcher.Follow(append(loaded.Files, w.settings.file)); watchErr != nil && ctx.Err() == nil {
+		w.log.Warn("some files are not watched", "err", watchErr)
+	}
+	if reason := w.watcher.Polling(); reason != "" && reason != w.said && ctx.Err() == nil {
+		w.said = reason
+		w.log.Warn("files are looked at every two seconds instead of watched", "cause", reason)
+	}
+	if err == nil {
+		err = w.project.set(loaded.Desired.Project)
+	}
+	w.want, w.read = spec.Desired{}, time.Now()
+	if err == nil {
+		w.want = loaded.Desired
+	}
+	return w.want, err
+}
+
+// watch tells of changes until ctx is done.
+func (w *watched) watch(ctx context.Context, look func(string)) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		if err := watcher.Run(ctx); err != nil && ctx.Err() == nil {
-			log.Error("files are no longer watched, only looked at once per interval", "err", err)
+		if err := w.watcher.Run(ctx); err != nil && ctx.Err() == nil {
+			w.blind.Store(true)
+			w.log.Error("files are no longer watched, only read once per interval", "err", err)
 		}
 	}()
 	for {
 		select {
-		case <-watcher.Changed():
+		case <-w.watcher.Changed():
+			w.changed.Store(true)
 			look("file changed")
 		case <-ctx.Done():
 			<-stopped

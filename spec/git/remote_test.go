@@ -18,11 +18,11 @@ import (
 
 // repository is a real one, bare, with a checkout that commits are made in.
 type repository struct {
-	*testing.T
+	testing.TB
 	bare, work string
 }
 
-func newRepository(t *testing.T) repository {
+func newRepository(t testing.TB) repository {
 	t.Helper()
 	needs(t, "git")
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func newRepository(t *testing.T) repository {
 }
 
 // needs skips a test whose program is not there; make test installs it.
-func needs(t *testing.T, program string) {
+func needs(t testing.TB, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		t.Skipf("needs %s: run make test, which installs it", program)
@@ -129,7 +129,7 @@ type sshServer struct {
 
 func (r repository) overSSH(passphrase string) sshServer {
 	r.Helper()
-	needs(r.T, "ssh-keygen")
+	needs(r, "ssh-keygen")
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		if sshd = "/usr/sbin/sshd"; !isFile(sshd) {
@@ -138,13 +138,13 @@ func (r repository) overSSH(passphrase string) sshServer {
 	}
 	dir := r.TempDir()
 	s := sshServer{key: filepath.Join(dir, "key"), knownHosts: filepath.Join(dir, "known")}
-	host := makeKey(r.T, filepath.Join(dir, "host"), "")
+	host := makeKey(r, filepath.Join(dir, "host"), "")
 	authorized := filepath.Join(dir, "authorized")
-	writeFile(r.T, authorized, makeKey(r.T, s.key, passphrase))
+	writeFile(r, authorized, makeKey(r, s.key, passphrase))
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil && os.Geteuid() == 0 {
 		r.Fatal(err)
 	}
-	port := freePort(r.T)
+	port := freePort(r)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, sshd, "-D", "-e", "-f", "/dev/null", "-h", filepath.Join(dir, "host"), "-p", fmt.Sprint(port),
 		"-o", "ListenAddress=127.0.0.1", "-o", "AuthorizedKeysFile="+authorized, "-o", "StrictModes=no", "-o", "PidFile=none", "-o", "UsePAM=no")
@@ -155,13 +155,13 @@ func (r repository) overSSH(passphrase string) sshServer {
 	}
 	r.Cleanup(func() { cancel(); _ = cmd.Wait() })
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	awaitPort(r.T, address)
-	s.url = fmt.Sprintf("ssh://%s@%s%s", me(r.T), address, r.bare)
-	writeFile(r.T, s.knownHosts, fmt.Sprintf("[127.0.0.1]:%d %s", port, host))
+	awaitPort(r, address)
+	s.url = fmt.Sprintf("ssh://%s@%s%s", me(r), address, r.bare)
+	writeFile(r, s.knownHosts, fmt.Sprintf("[127.0.0.1]:%d %s", port, host))
 	return s
 }
 
-func me(t *testing.T) string {
+func me(t testing.TB) string {
 	out, err := exec.Command("id", "-un").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func me(t *testing.T) string {
 }
 
 // makeKey makes a key pair and gives the public half.
-func makeKey(t *testing.T, file, passphrase string) string {
+func makeKey(t testing.TB, file, passphrase string) string {
 	t.Helper()
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", file).CombinedOutput(); err != nil {
 		t.Fatalf("ssh-keygen: %v\n%s", err, out)
@@ -187,14 +187,14 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-func writeFile(t *testing.T, path, content string) {
+func writeFile(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -204,7 +204,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func awaitPort(t *testing.T, address string) {
+func awaitPort(t testing.TB, address string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", address); err == nil {

@@ -38,7 +38,7 @@ func eachWay(t *testing.T, test func(r repository, o Options)) {
 }
 
 // mustPoll asks the remote, and fails if it is not as it should be.
-func mustPoll(t *testing.T, s *Source, changed bool) {
+func mustPoll(t testing.TB, s *Source, changed bool) {
 	t.Helper()
 	got, err := s.Poll(t.Context())
 	if err != nil {
@@ -51,7 +51,7 @@ func mustPoll(t *testing.T, s *Source, changed bool) {
 
 // mustHave fetches, and fails if the tree does not have a file with that content, or has it
 // ("" is none).
-func mustHave(t *testing.T, s *Source, commit, name, content string) {
+func mustHave(t testing.TB, s *Source, commit, name, content string) {
 	t.Helper()
 	snap, err := s.Fetch(t.Context())
 	if err != nil {
@@ -63,7 +63,7 @@ func mustHave(t *testing.T, s *Source, commit, name, content string) {
 	mustRead(t, filepath.Join(snap.Dir, name), content)
 }
 
-func mustRead(t *testing.T, path, content string) {
+func mustRead(t testing.TB, path, content string) {
 	t.Helper()
 	got, err := os.ReadFile(path)
 	if err != nil && (content != "" || !errors.Is(err, os.ErrNotExist)) {
@@ -81,21 +81,21 @@ func TestPushedCommitsAreFollowedAlsoWhenHistoryIsRewritten(t *testing.T) {
 		r.write("conf/a", "a1")
 		first := r.push("First\n\nwith a body")
 		s := r.source(o)
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, first, "flumen.yaml", "one")
-		mustPoll(r.T, s, false)
+		mustPoll(r, s, true)
+		mustHave(r, s, first, "flumen.yaml", "one")
+		mustPoll(r, s, false)
 
 		r.write("flumen.yaml", "two")
 		second := r.push("Second")
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, second, "flumen.yaml", "two")
-		mustHave(r.T, s, second, "conf/a", "a1")
+		mustPoll(r, s, true)
+		mustHave(r, s, second, "flumen.yaml", "two")
+		mustHave(r, s, second, "conf/a", "a1")
 
 		r.git("reset", "-q", "--hard", first)
 		r.write("flumen.yaml", "other")
 		rewritten := r.push("Instead of the second")
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, rewritten, "flumen.yaml", "other")
+		mustPoll(r, s, true)
+		mustHave(r, s, rewritten, "flumen.yaml", "other")
 
 		r.git("checkout", "-q", "--orphan", "new")
 		r.git("rm", "-rqf", ".")
@@ -103,9 +103,9 @@ func TestPushedCommitsAreFollowedAlsoWhenHistoryIsRewritten(t *testing.T) {
 		r.git("branch", "-q", "-m", "main")
 		r.write("flumen.yaml", "anew")
 		anew := r.push("A history of its own")
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, anew, "flumen.yaml", "anew")
-		mustHave(r.T, s, anew, "conf/a", "")
+		mustPoll(r, s, true)
+		mustHave(r, s, anew, "flumen.yaml", "anew")
+		mustHave(r, s, anew, "conf/a", "")
 
 		for _, earlier := range []string{first, second} {
 			if _, err := s.At(r.Context(), earlier); err != nil {
@@ -145,20 +145,20 @@ func TestTagsAndCommitsAreFollowed(t *testing.T) {
 		tagged := o
 		tagged.Tag = "stable"
 		s := r.source(tagged)
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, first, "flumen.yaml", "one")
+		mustPoll(r, s, true)
+		mustHave(r, s, first, "flumen.yaml", "one")
 		r.git("tag", "-f", "stable")
 		r.git("push", "-q", "--force", "origin", "stable")
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, second, "flumen.yaml", "two")
+		mustPoll(r, s, true)
+		mustHave(r, s, second, "flumen.yaml", "two")
 
 		fixed := o
 		fixed.Commit = first
 		r.run(r.bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
 		s = r.source(fixed)
-		mustPoll(r.T, s, true)
-		mustHave(r.T, s, first, "flumen.yaml", "one")
-		mustPoll(r.T, s, false)
+		mustPoll(r, s, true)
+		mustHave(r, s, first, "flumen.yaml", "one")
+		mustPoll(r, s, false)
 	})
 }
 
@@ -423,7 +423,7 @@ func tenThousand(r repository) (last string) {
 		fmt.Fprintf(&script, "M 100644 inline flumen.yaml\ndata %d\n%s\n", len(content), content)
 	}
 	file := filepath.Join(r.TempDir(), "import")
-	writeFile(r.T, file, script.String())
+	writeFile(r, file, script.String())
 	importInto(r, file)
 	return r.run(r.bare, "rev-parse", "main")
 }
@@ -437,7 +437,7 @@ func TestLongHistoryIsNotFetched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Dir = t.TempDir()
-			s := repository{T: t, bare: r.bare, work: r.work}.source(o)
+			s := repository{TB: t, bare: r.bare, work: r.work}.source(o)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if _, err := s.Poll(ctx); err != nil {
