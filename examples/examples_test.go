@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
 func TestEveryExampleIsValid(t *testing.T) {
@@ -109,4 +111,65 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// TestAgentRunsInAContainer builds the image of the agent, has it follow a repository, and
+// expects it to keep a container up that mounts a file of that.
+func TestAgentRunsInAContainer(t *testing.T) {
+	engines := strings.Fields(os.Getenv("FLUMEN_TEST_ENGINES"))
+	if len(engines) == 0 {
+		t.Skip("needs a Docker engine: set FLUMEN_TEST_ENGINES to its address, or run make test")
+	}
+	socket, ok := strings.CutPrefix(engines[0], "unix://")
+	if !ok {
+		t.Skip("needs an engine on this machine, whose socket can be mounted")
+	}
+	environ := append(os.Environ(), "DOCKER_HOST="+engines[0])
+	docker := func(args ...string) string {
+		t.Helper()
+		code, out := run(t, environ, "docker", args...)
+		if code != 0 {
+			t.Fatalf("docker %s: exit code %d\n%s", strings.Join(args, " "), code, out)
+		}
+		return out
+	}
+	enginetest.Images(t, enginetest.Connect(t, engines[0]))
+	project := enginetest.Project(t, enginetest.Connect(t, engines[0]))
+	dir, image := t.TempDir(), project+"-agent"
+	docker("build", "-q", "-t", image, "-f", "agent/Dockerfile", filepath.Dir(build(t)))
+	t.Cleanup(func() { run(t, environ, "docker", "image", "rm", image) })
+
+	repository := filepath.Join(dir, "lake")
+	spec := "name: " + project + "\nservices:\n  web: {image: '" + enginetest.Sleeper + "', stop_grace_period: 1s, volumes: ['./a:/a:ro']}\n"
+	for _, step := range [][]string{{"init", "-q", "-b", "main", repository}, {"-C", repository, "add", "-A"},
+		{"-C", repository, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "-m", "First"}} {
+		if code, out := run(t, environ, "git", step...); code != 0 {
+			t.Fatalf("git %v: %s", step, out)
+		}
+		if step[0] == "init" {
+			for name, content := range map[string]string{"flumen.yaml": spec, "a": "from the repository"} {
+				if err := os.WriteFile(filepath.Join(repository, name), []byte(content), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	state := filepath.Join(dir, "state")
+	docker("run", "-d", "--name", image, "-v", socket+":/var/run/docker.sock", "-v", state+":/var/lib/flumen-agent", "-v", repository+":/lake:ro",
+		image, "run", "--repo", "/lake", "--host-dir", "/var/lib/flumen-agent="+state)
+	t.Cleanup(func() { run(t, environ, "docker", "rm", "-fv", image) })
+
+	web := project + "-web-1"
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		if code, _ := run(t, environ, "docker", "exec", web, "/sleeper", "holds", "/a", "from the repository"); code == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not come up; the agent says:\n%s", docker("logs", image))
+		}
+	}
+	docker("stop", "-t", "60", image)
+	if code := strings.TrimSpace(docker("inspect", "-f", "{{.State.ExitCode}}", image)); code != "0" {
+		t.Errorf("it ended with %s:\n%s", code, docker("logs", image))
+	}
 }

@@ -20,9 +20,13 @@ const (
 	AskRollback = "rollback"
 )
 
-// askedEvery is how often the agent looks for requests: a person hardly notices, and it
-// costs next to nothing.
-const askedEvery = 500 * time.Millisecond
+const (
+	// askedEvery is how often the agent looks whether somebody wrote a request: a person
+	// hardly notices, and it costs next to nothing.
+	askedEvery = 500 * time.Millisecond
+	// askedAnyway is after how many such looks it reads the requests all the same.
+	askedAnyway = 20
+)
 
 // Ask is what a request says beside its verb.
 type Ask struct {
@@ -42,16 +46,24 @@ type Answer struct {
 func (a *Agent) awaitRequests(ctx context.Context) {
 	tick := time.NewTicker(askedEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
-			if len(a.unheard(ctx)) > 0 {
+			if (a.stirred() || n%askedAnyway == 0) && len(a.unheard(ctx)) > 0 {
 				a.look("asked for")
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// stirred tells whether somebody may have written a request.
+func (a *Agent) stirred() bool {
+	a.mu.Lock()
+	memory := a.memory
+	a.mu.Unlock()
+	return memory != nil && memory.Stirred()
 }
 
 // unheard are the requests that hear has not taken up. An unreadable memory is said

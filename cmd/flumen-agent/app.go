@@ -40,6 +40,7 @@ type settings struct {
 	strict   bool
 	output   string
 	state    string
+	hostDirs []string
 	git      git.Options
 	interval time.Duration
 }
@@ -163,6 +164,7 @@ func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.settings.project, "project", "", "name of the project, instead of the spec's own")
 	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated)")
 	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
+	flags.StringSliceVar(&a.settings.hostDirs, "host-dir", nil, "HERE=HOST: what the engine's host calls a directory, if the agent runs in a container (may be repeated)")
 	a.gitFlags(flags)
 	flags.StringVar(&a.settings.state, "state", "", "directory of what the agent remembers (default /var/lib/flumen-agent for root, else below $XDG_STATE_HOME)")
 }

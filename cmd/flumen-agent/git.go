@@ -56,7 +56,11 @@ func (a *app) repository() (*git.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Dir = dir
+	hosts, err := a.hostDirs()
+	if err != nil {
+		return nil, err
+	}
+	o.Dir, o.Host = dir, compose.OnHost(hosts, dir)
 	a.source, err = git.New(o)
 	return a.source, err
 }

@@ -28,12 +28,28 @@ func (a *app) read(ctx context.Context) (compose.Loaded, error) {
 }
 
 func (a *app) readFile(ctx context.Context, file string, tree *compose.Tree) (compose.Loaded, error) {
+	dirs, err := a.hostDirs()
+	if err != nil {
+		return compose.Loaded{}, err
+	}
 	loaded, err := compose.Load(ctx, compose.Options{
-		File: file, Project: a.settings.project, Profiles: a.settings.profiles,
+		HostDirs: dirs, File: file, Project: a.settings.project, Profiles: a.settings.profiles,
 		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule,
 	})
 	a.hide(loaded.Secrets...)
 	return loaded, err
+}
+
+// hostDirs are the directories that the engine's host calls otherwise.
+func (a *app) hostDirs() (dirs []compose.HostDir, err error) {
+	for _, text := range a.settings.hostDirs {
+		d, err := compose.ParseHostDir(text)
+		if err != nil {
+			return nil, fmt.Errorf("--host-dir: %w", err)
+		}
+		dirs = append(dirs, d)
+	}
+	return dirs, nil
 }
 
 // hide has no output show these texts.

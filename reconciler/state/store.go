@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver
@@ -57,6 +58,16 @@ const busyTimeout = 5 * time.Second
 type Store struct {
 	db   *sql.DB
 	hide func(json []byte) []byte
+	path string // "" for one in memory
+
+	mu   sync.Mutex
+	seen [2]stamp // of the file and its log, when Stirred was called last
+}
+
+// stamp is how a file looks from outside.
+type stamp struct {
+	size     int64
+	modified time.Time
 }
 
 // Options say how a memory is opened.
@@ -121,7 +132,27 @@ func open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the agent's memory %s: %w", path, err)
 	}
+	s.path = path
 	return s, nil
+}
+
+// Stirred tells whether somebody may have written since it was called last. It costs two
+// looks at the file system; two writes within a few milliseconds may count as one.
+func (s *Store) Stirred() bool {
+	if s.path == "" {
+		return false // nobody else can write
+	}
+	var now [2]stamp
+	for i, path := range []string{s.path, s.path + "-wal"} {
+		if info, err := os.Stat(path); err == nil {
+			now[i] = stamp{info.Size(), info.ModTime()}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.seen
+	s.seen = now
+	return now != before
 }
 
 // prepare connects, checks the file and makes the tables that are not there.

@@ -22,6 +22,9 @@ type Options struct {
 	Strict   bool              // warnings are errors
 	// Tree is what the spec lies in, if that is a checkout; nil: any file may be read.
 	Tree *Tree
+	// HostDirs say what the engine calls directories of this process, if it has a file
+	// system of its own: in a container.
+	HostDirs []HostDir
 	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
 	// will do.
 	CheckSchedule func(text string) error

@@ -1,7 +1,9 @@
 package compose
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -71,19 +73,51 @@ func (l *load) checkMount(s section, item *yaml.Node) {
 	}
 }
 
-// relocate has everything that was made of the spec look for its files where they will be.
-func (l *load) relocate() {
-	if l.options.Tree == nil {
-		return
+// HostDir is a directory that this process and the engine know by two names.
+type HostDir struct{ Here, Host string }
+
+// ParseHostDir reads "HERE=HOST".
+func ParseHostDir(text string) (HostDir, error) {
+	here, host, ok := strings.Cut(text, "=")
+	if !ok || !filepath.IsAbs(here) || !filepath.IsAbs(host) {
+		return HostDir{}, fmt.Errorf("%q does not say which directory here is which on the host: write HERE=HOST, two absolute paths", text)
 	}
+	return HostDir{filepath.Clean(here), filepath.Clean(host)}, nil
+}
+
+// OnHost is what the engine calls a path of this process. Of several directories that hold
+// it the innermost counts.
+func OnHost(dirs []HostDir, path string) string {
+	best := HostDir{}
+	for _, d := range dirs {
+		if within(path, d.Here) && len(d.Here) > len(best.Here) {
+			best = d
+		}
+	}
+	if best.Here == "" {
+		return path
+	}
+	return moved(path, best.Here, best.Host)
+}
+
+// moved gives a path of one directory in another.
+func moved(path, from, to string) string {
+	rel, _ := filepath.Rel(from, path) // the caller knows that it lies within
+	return filepath.Join(to, rel)
+}
+
+// relocate has everything that was made of the spec name its files as they will be called:
+// what the agent reads where the tree will be, what the engine mounts by the host's name.
+func (l *load) relocate() {
 	for _, s := range spec.Resources[*spec.Service](l.Desired) {
+		s.Mounts, s.Files = slices.Clone(s.Mounts), slices.Clone(s.Files) // instances share them
 		for i := range s.Mounts {
 			if s.Mounts[i].Type == spec.MountBind {
-				s.Mounts[i].Source = l.relocated(s.Mounts[i].Source)
+				s.Mounts[i].Source = OnHost(l.options.HostDirs, l.relocated(s.Mounts[i].Source))
 			}
 		}
 		for i := range s.Files {
-			s.Files[i].Source = l.relocated(s.Files[i].Source)
+			s.Files[i].Source = OnHost(l.options.HostDirs, l.relocated(s.Files[i].Source))
 		}
 	}
 	for _, image := range spec.Resources[*spec.Image](l.Desired) {
@@ -96,9 +130,8 @@ func (l *load) relocate() {
 
 func (l *load) relocated(path string) string {
 	t := l.options.Tree
-	if path == "" || !within(path, t.Dir) {
+	if t == nil || path == "" || !within(path, t.Dir) {
 		return path
 	}
-	rel, _ := filepath.Rel(t.Dir, path) // it lies within
-	return filepath.Join(t.As, rel)
+	return moved(path, t.Dir, t.As)
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Branch, Tag, Commit string
 	Path                string // of the spec in the repository; "" is DefaultPath
 	Dir                 string // where clone and trees are kept
+	Host                string // what the engine calls Dir; "" is the same
 	Access              Access
 	// Hide is told of each secret before it is used, so that no output shows it; nil: nobody
 	// is.

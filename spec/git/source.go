@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -417,9 +418,9 @@ func (s *Source) Entered() string {
 	return m.Commit
 }
 
-// Holds tells whether a path lies in the live tree.
+// Holds tells whether a path, as the engine calls it, lies in the live tree.
 func (s *Source) Holds(path string) bool {
-	rel, err := filepath.Rel(s.Live(), path)
+	rel, err := filepath.Rel(filepath.Join(cmp.Or(s.options.Host, s.options.Dir), "live"), path)
 	return err == nil && filepath.IsLocal(rel)
 }
 
