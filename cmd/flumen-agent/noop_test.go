@@ -45,7 +45,7 @@ func TestRunThatFindsNothingToDoMakesNoMutatingCall(t *testing.T) {
 }
 
 // shortDir is a temporary folder whose path leaves room for a socket's name.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "flumen")
 	if err != nil {
 		t.Fatal(err)

@@ -49,21 +49,22 @@ configs: {conf: {content: 'version %[3]d'}}
 
 // soak is an agent that follows a repository, and what is done to it.
 type soak struct {
-	*testing.T
-	random  *rand.Rand
-	engine  *client.Client
-	proxy   *engineproxy.Proxy
-	project string
-	dir     string
-	broken  chan bool // capacity one: whether the engine answers nothing
-	version int
-	agent   *exec.Cmd
-	said    *bytes.Buffer
+	testing.TB
+	random   *rand.Rand
+	engine   *client.Client
+	proxy    *engineproxy.Proxy
+	project  string
+	dir      string
+	broken   chan bool // capacity one: whether the engine answers nothing
+	version  int
+	interval string
+	agent    *exec.Cmd
+	said     *bytes.Buffer
 }
 
-func newSoak(t *testing.T, engine *client.Client, seed uint64) *soak {
+func newSoak(t testing.TB, engine *client.Client, seed uint64) *soak {
 	s := &soak{
-		T: t, random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
+		TB: t, interval: "2s", random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
 		broken: make(chan bool, 1),
 	}
 	s.broken <- false
@@ -126,7 +127,7 @@ func (s *soak) environ(host string) []string {
 func (s *soak) start() {
 	s.Helper()
 	s.said = &bytes.Buffer{}
-	s.agent = exec.Command("flumen-agent", "run", "--interval", "2s")
+	s.agent = exec.Command("flumen-agent", "run", "--interval", s.interval)
 	s.agent.Env, s.agent.Stderr, s.agent.Stdout = s.environ(s.proxy.Host), s.said, s.said
 	if err := s.agent.Start(); err != nil {
 		s.Fatal(err)
