@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,8 @@ func (a *app) repositoryDir(o git.Options) (string, error) {
 func (a *app) readRepository(ctx context.Context, source *git.Source, snap spec.Snapshot) (compose.Loaded, error) {
 	file := filepath.Join(snap.Dir, source.SpecPath())
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return compose.Loaded{}, fmt.Errorf("commit %s of %s has no %s: push one that has it, or name another file with --path", snap.Revision.Short(), source, source.SpecPath())
+		missing := fmt.Errorf("%s has no %s: push a commit that has it, or name another file with --path", source, source.SpecPath())
+		return compose.Loaded{}, &commitError{snap.Revision, missing}
 	}
 	loaded, err := a.readFile(ctx, file, &compose.Tree{Dir: snap.Dir, As: source.Live()})
 	if refused := source.Refused(loaded.Files); refused != nil {
@@ -115,24 +117,20 @@ func (e *commitError) Unwrap() error { return e.err }
 
 // readHead asks the repository and loads what it is at. Where it cannot be reached, what
 // was fetched before is loaded, and that is said.
-func (a *app) readHead(ctx context.Context, source *git.Source) (compose.Loaded, error) {
+func (a *app) readHead(ctx context.Context, source *git.Source) (loaded compose.Loaded, err error) {
 	_, asked := source.Poll(ctx)
-	snap, err := source.Fetch(ctx)
+	head, err := source.Head(ctx)
 	if err != nil {
-		return compose.Loaded{}, errors.Join(asked, ignore(err, git.ErrNothingYet))
+		return loaded, cmp.Or(asked, err)
 	}
-	if asked != nil {
-		fmt.Fprintf(a.stderr, "warning: %v; going on with commit %s, which was fetched before\n", asked, snap.Revision.Short())
-	}
-	return a.readRepository(ctx, source, snap)
-}
-
-// ignore gives nil for an error that says no more than another one did.
-func ignore(err, what error) error {
-	if errors.Is(err, what) {
-		return nil
-	}
-	return err
+	err = source.Read(ctx, head, func(snap spec.Snapshot) error {
+		if asked != nil {
+			fmt.Fprintf(a.stderr, "warning: %v; going on with commit %s, which was fetched before\n", asked, snap.Revision.Short())
+		}
+		loaded, err = a.readRepository(ctx, source, snap)
+		return err
+	})
+	return loaded, err
 }
 
 // followed is what an agent has loaded of a repository. Its methods are called from the
@@ -152,37 +150,41 @@ type followed struct {
 // load gives the desired state of the commit that was fetched last. Until one loads, it
 // gives the one that was in force when the agent ended.
 func (f *followed) load(ctx context.Context) (spec.Desired, error) {
-	snap, err := f.source.Fetch(ctx)
-	if err == nil && snap.Revision.Commit != f.commit {
-		f.commit = snap.Revision.Commit
-		f.want, f.fault = f.read(ctx, snap)
-		if ctx.Err() != nil {
-			f.commit = "" // it was cut short
-		}
-	}
-	if err == nil {
-		err = f.fault
-	}
+	head, err := f.source.Head(ctx)
 	_, unreached := f.source.Reached()
 	switch {
-	case err == nil:
+	case err != nil:
+		unreached = cmp.Or(unreached, err)
+	case head != f.commit:
+		f.commit = head
+		f.want, f.fault = f.readCommit(ctx, head)
+		if wrong := (*commitError)(nil); f.fault != nil && !errors.As(f.fault, &wrong) {
+			f.commit = "" // the commit is not to blame: it is tried again
+		}
+	}
+	switch {
+	case err == nil && f.fault == nil:
 		f.any = true
 		return f.want, unreached
 	case f.any:
-		return spec.Desired{}, errors.Join(unreached, err)
+		return spec.Desired{}, errors.Join(unreached, f.fault)
 	}
-	return f.loadEntered(ctx), errors.Join(unreached, ignore(err, git.ErrNothingYet))
+	return f.loadEntered(ctx), errors.Join(unreached, f.fault)
 }
 
-func (f *followed) read(ctx context.Context, snap spec.Snapshot) (spec.Desired, error) {
-	loaded, err := f.readRepository(ctx, f.source, snap)
-	for _, w := range loaded.Warnings {
-		f.log.Warn(w.Error(), "commit", snap.Revision.Short())
-	}
-	if err == nil {
-		err = f.project.set(loaded.Desired.Project)
-	}
-	return loaded.Desired, err
+func (f *followed) readCommit(ctx context.Context, commit string) (want spec.Desired, err error) {
+	err = f.source.Read(ctx, commit, func(snap spec.Snapshot) error {
+		loaded, err := f.readRepository(ctx, f.source, snap)
+		for _, w := range loaded.Warnings {
+			f.log.Warn(w.Error(), "commit", snap.Revision.Short())
+		}
+		if err == nil {
+			err = f.project.set(loaded.Desired.Project)
+		}
+		want = loaded.Desired
+		return err
+	})
+	return want, err
 }
 
 // loadEntered gives what was in force before, if it is known and loads.
@@ -205,11 +207,7 @@ func (f *followed) recall(ctx context.Context, rev spec.Revision) (spec.Desired,
 	if rev.Commit == "" {
 		return spec.Desired{}, fmt.Errorf("revision %s was not in a repository", rev.Short())
 	}
-	snap, err := f.source.At(ctx, rev.Commit)
-	if err != nil {
-		return spec.Desired{}, err
-	}
-	return f.read(ctx, snap)
+	return f.readCommit(ctx, rev.Commit)
 }
 
 // enter moves the files that containers mount to those of a revision.

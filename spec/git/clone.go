@@ -47,13 +47,19 @@ type clone struct {
 	storage *filesystem.Storage
 }
 
-func openClone(dir string) (*clone, error) {
-	c := &clone{dir: dir}
+// openClone opens a clone to read it. One that is not there has nothing in it.
+func openClone(dir string) *clone {
+	return &clone{dir, filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})}
+}
+
+// makeClone opens a clone to fetch into it, and makes it if there is none. The caller is the
+// only one to fetch.
+func makeClone(dir string) (*clone, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	c := openClone(dir)
 	c.removeScraps()
-	c.storage = filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err == nil {
 		return c, nil
 	}
@@ -65,8 +71,7 @@ func openClone(dir string) (*clone, error) {
 
 func (c *clone) close() error { return c.storage.Close() }
 
-// removeScraps removes what fetches that were broken off have left. The caller is alone in
-// the directory.
+// removeScraps removes what fetches that were broken off have left.
 func (c *clone) removeScraps() {
 	scraps, _ := filepath.Glob(filepath.Join(c.dir, "objects", "pack", "tmp_*")) // the pattern is good
 	for _, file := range scraps {
@@ -76,29 +81,26 @@ func (c *clone) removeScraps() {
 }
 
 // anew makes the clone anew by get. The old one stays until the new one is whole, since
-// there may be nothing else to go on with.
-func (c *clone) anew(get func(*clone) error) error {
+// there may be nothing else to go on with; alone calls back when nobody reads it.
+func (c *clone) anew(get func(*clone) error, alone func(swap func() error) error) error {
 	dir := c.dir + ".new"
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	fresh, err := openClone(dir)
+	fresh, err := makeClone(dir)
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	err = errors.Join(get(fresh), fresh.close())
 	if err == nil {
-		err = errors.Join(c.close(), os.RemoveAll(c.dir), os.Rename(dir, c.dir))
+		err = alone(func() error { return errors.Join(c.close(), os.RemoveAll(c.dir), os.Rename(dir, c.dir)) })
 	}
 	if err != nil {
 		fresh.removeScraps()
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	fresh, err = openClone(c.dir)
-	if err == nil {
-		*c = *fresh
-	}
-	return err
+	*c = *openClone(c.dir)
+	return nil
 }
 
 // worn tells whether a clone is made of so many pieces that it had better be made anew.
@@ -116,25 +118,14 @@ func (r remote) ask(ctx context.Context) ([]*plumbing.Reference, error) {
 	return from.ListContext(ctx, &git.ListOptions{Auth: r.auth, CABundle: r.caBundle})
 }
 
-// fetch gets what a remote has under a name, or a commit, and makes it the head.
-func (c *clone) fetch(ctx context.Context, from remote, what string) error {
-	past, hadOne := c.head()
-	if err := c.receive(ctx, from, what); err != nil {
-		return err
-	}
-	if hadOne {
-		return c.remember(past)
-	}
-	return nil
-}
-
-func (c *clone) receive(ctx context.Context, from remote, what string) error {
+// fetch gets what a remote has under a name, or a commit, and keeps it as a reference.
+func (c *clone) fetch(ctx context.Context, from remote, what string, to plumbing.ReferenceName) error {
 	if from.local != "" {
-		return c.fetchLocal(from.local, what)
+		return c.fetchLocal(from.local, what, to)
 	}
 	origin := git.NewRemote(c.storage, &config.RemoteConfig{Name: "origin", URLs: []string{from.url}})
 	err := origin.FetchContext(ctx, &git.FetchOptions{
-		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + headRef.String())},
+		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + to.String())},
 		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, Tags: git.NoTags, Force: true,
 	})
 	if errors.Is(err, git.NoErrAlreadyUpToDate) {
@@ -145,7 +136,11 @@ func (c *clone) receive(ctx context.Context, from remote, what string) error {
 
 // remember keeps something from being forgotten.
 func (c *clone) remember(hash plumbing.Hash) error {
-	return c.storage.SetReference(plumbing.NewHashReference(plumbing.ReferenceName(pastRefs+hash.String()), hash))
+	return c.storage.SetReference(plumbing.NewHashReference(pastRef(hash), hash))
+}
+
+func pastRef(hash plumbing.Hash) plumbing.ReferenceName {
+	return plumbing.ReferenceName(pastRefs + hash.String())
 }
 
 // head is what was fetched last: a commit, or a tag that leads to one.

@@ -46,8 +46,8 @@ func askLocal(path string) (refs []*plumbing.Reference, err error) {
 }
 
 // fetchLocal copies a commit (and the tags that lead to it) with its files from a repository
-// on this machine, and makes it the head.
-func (c *clone) fetchLocal(path, what string) error {
+// on this machine, and keeps it as a reference.
+func (c *clone) fetchLocal(path, what string, to plumbing.ReferenceName) error {
 	r, err := openLocal(path)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *clone) fetchLocal(path, what string) error {
 	if err := c.copyFrom(r.Storer, objects); err != nil {
 		return err
 	}
-	return c.storage.SetReference(plumbing.NewHashReference(headRef, hash))
+	return c.storage.SetReference(plumbing.NewHashReference(to, hash))
 }
 
 // objectsOf lists what makes up a commit: itself, tags before it, its trees and files.

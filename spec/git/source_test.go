@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // eachWay runs a test over every way to reach a repository.
@@ -49,11 +51,20 @@ func mustPoll(t testing.TB, s *Source, changed bool) {
 	}
 }
 
+// snapshot gives the tree of what was fetched last.
+func snapshot(ctx context.Context, s *Source) (snap spec.Snapshot, err error) {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return snap, err
+	}
+	return snap, s.Read(ctx, head, func(one spec.Snapshot) error { snap = one; return nil })
+}
+
 // mustHave fetches, and fails if the tree does not have a file with that content, or has it
 // ("" is none).
 func mustHave(t testing.TB, s *Source, commit, name, content string) {
 	t.Helper()
-	snap, err := s.Fetch(t.Context())
+	snap, err := snapshot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +119,7 @@ func TestPushedCommitsAreFollowedAlsoWhenHistoryIsRewritten(t *testing.T) {
 		mustHave(r, s, anew, "conf/a", "")
 
 		for _, earlier := range []string{first, second} {
-			if _, err := s.At(r.Context(), earlier); err != nil {
+			if err := s.Read(r.Context(), earlier, func(spec.Snapshot) error { return nil }); err != nil {
 				r.Errorf("commit of before: %v", err)
 			}
 		}
@@ -120,7 +131,7 @@ func TestRevisionNamesTheCommitAndNotThePassword(t *testing.T) {
 	commit := r.push("Subject\n\nbody")
 	url := strings.Replace(r.overHTTP(rightPassword), "http://", "http://"+user+":correct%20horse@", 1)
 	s := r.source(Options{URL: url, Branch: "main"})
-	snap, err := s.Fetch(t.Context())
+	snap, err := snapshot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +396,7 @@ func TestPushesAtTheSameTimeAsPollsEndAtTheLastOne(t *testing.T) {
 		if _, err := s.Poll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Fetch(t.Context()); err != nil {
+		if _, err := snapshot(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -514,4 +525,57 @@ func TestFullDiskLeavesWhatThereIs(t *testing.T) {
 	third := r.push("Small again")
 	mustPoll(t, s, true)
 	mustHave(t, s, third, "flumen.yaml", "two")
+}
+
+func TestTreesAreReadAndMovedWhileTheRemoteIsSlow(t *testing.T) {
+	r := newRepository(t)
+	r.write("flumen.yaml", "one")
+	first := r.push("First")
+	slow, asked := make(chan struct{}), make(chan struct{}, 1)
+	var late atomic.Bool
+	s := r.source(Options{URL: r.overHTTP(func(given string) bool {
+		if late.Load() {
+			asked <- struct{}{}
+			<-slow
+		}
+		return given == password
+	}), Access: Access{User: user, Token: password}})
+	mustPoll(t, s, true)
+	late.Store(true)
+	var poll sync.WaitGroup
+	poll.Go(func() { _, _ = s.Poll(t.Context()) })
+	<-asked
+	mustHave(t, s, first, "flumen.yaml", "one")
+	mustEnter(t, s, first, "")
+	mustRead(t, s.Live()+"/flumen.yaml", "one")
+	late.Store(false)
+	close(slow)
+	poll.Wait()
+}
+
+func TestTreeStaysAsItIsWhileItIsRead(t *testing.T) {
+	r := newRepository(t)
+	r.write("flumen.yaml", "one")
+	first := r.push("First")
+	o := Options{URL: r.bare, Dir: t.TempDir()}
+	one, two := r.source(o), r.source(o)
+	mustPoll(t, one, true)
+	r.write("flumen.yaml", "two")
+	second := r.push("Second")
+	mustPoll(t, two, true)
+	var other sync.WaitGroup
+	err := one.Read(t.Context(), first, func(snap spec.Snapshot) error {
+		began := make(chan struct{})
+		other.Go(func() { close(began); mustHave(t, two, second, "flumen.yaml", "two") })
+		<-began
+		for range 20 {
+			mustRead(t, snap.Dir+"/flumen.yaml", "one")
+			time.Sleep(5 * time.Millisecond)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	other.Wait()
 }

@@ -197,7 +197,7 @@ func TestWhatLeadsOutIsRefusedWhereTheSpecNamesIt(t *testing.T) {
 	r.git("commit", "-q", "-m", "First")
 	r.git("push", "-q", "origin", "HEAD")
 	s := r.source(Options{URL: r.bare})
-	snap, err := s.Fetch(t.Context())
+	snap, err := snapshot(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
