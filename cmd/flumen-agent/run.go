@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
+	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/state"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/file"
@@ -101,6 +103,11 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			return a.agentMemory(ctx, id, project)
 		},
 		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
+		Reported: func(rep report.Report) {
+			if rep.Trigger != "interval" || len(rep.Steps) > 0 {
+				debug.FreeOSMemory() // loading takes many times what is kept of it
+			}
+		},
 	}
 	from, again, err := a.feed(agent, source, project, log)
 	if err != nil {

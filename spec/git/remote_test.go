@@ -2,8 +2,10 @@ package git
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -100,22 +102,39 @@ const (
 // overHTTP serves the repository with git's own server, to those who know the password.
 func (r repository) overHTTP(allowed func(password string) bool) (url string) {
 	r.Helper()
+	server := httptest.NewServer(r.served(allowed))
+	r.Cleanup(server.Close)
+	return server.URL + "/" + filepath.Base(r.bare)
+}
+
+// overTLS does so with a certificate of its own authority, which is in a file.
+func (r repository) overTLS() (url, authority string) {
+	r.Helper()
+	server := httptest.NewUnstartedServer(r.served(rightPassword))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	r.Cleanup(server.Close)
+	authority = filepath.Join(r.TempDir(), "ca.pem")
+	writeFile(r, authority, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	return server.URL + "/" + filepath.Base(r.bare), authority
+}
+
+func (r repository) served(allowed func(password string) bool) http.Handler {
+	r.Helper()
 	core := r.run(r.work, "--exec-path")
 	backend := &cgi.Handler{
 		Path:   filepath.Join(core, "git-http-backend"),
 		Stderr: io.Discard,
 		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.bare), "GIT_HTTP_EXPORT_ALL=1"},
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if _, given, ok := req.BasicAuth(); !ok || !allowed(given) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		backend.ServeHTTP(w, req)
-	}))
-	r.Cleanup(server.Close)
-	return server.URL + "/" + filepath.Base(r.bare)
+	})
 }
 
 func rightPassword(given string) bool { return given == password }

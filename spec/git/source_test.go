@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -272,6 +273,45 @@ func TestKeyWithAPassphrase(t *testing.T) {
 	if _, err := s.Poll(t.Context()); err == nil || !strings.Contains(err.Error(), "needs a passphrase") {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestKeyOfAnSSHAgent(t *testing.T) {
+	needs(t, "ssh-agent")
+	r := newRepository(t)
+	r.write("flumen.yaml", "x")
+	commit := r.push("First")
+	server := r.overSSH("")
+	dir, err := os.MkdirTemp("", "agent") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	agent := exec.Command("ssh-agent", "-D", "-a", socket)
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = agent.Process.Kill(); _ = agent.Wait() })
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if out, err := exec.Command("ssh-add", "-q", server.key).CombinedOutput(); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("ssh-add: %v\n%s", err, out)
+		}
+	}
+	mustHave(t, r.source(Options{URL: server.url, Access: Access{KnownHosts: server.knownHosts}}), commit, "flumen.yaml", "x")
+}
+
+func TestCertificateOfOnesOwnAuthority(t *testing.T) {
+	r := newRepository(t)
+	r.write("flumen.yaml", "x")
+	commit := r.push("First")
+	url, authority := r.overTLS()
+	if _, err := r.source(Options{URL: url, Access: Access{Token: password}}).Poll(t.Context()); err == nil || !strings.Contains(err.Error(), "--git-ca-file") {
+		t.Errorf("got %v", err)
+	}
+	mustHave(t, r.source(Options{URL: url, Access: Access{Token: password, CAFile: authority}}), commit, "flumen.yaml", "x")
 }
 
 func TestTokenOfACommandIsAskedForAgainWhenItIsRefused(t *testing.T) {
