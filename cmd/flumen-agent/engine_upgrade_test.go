@@ -33,6 +33,7 @@ func testEngine(t *testing.T, args ...string) string {
 // TestEngineUpgradeIsNoDrift converges on Docker 20.10, has Docker 28 open the same data, and
 // expects nothing to do.
 func TestEngineUpgradeIsNoDrift(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(enginetest.Variable) == "" {
 		t.Skipf("needs Docker engines: set %s, or run make test", enginetest.Variable)
 	}

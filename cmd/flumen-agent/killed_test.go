@@ -221,6 +221,7 @@ func (u *upgrade) haunted() bool {
 // TestUpgradeThatIsKilledAnywhereEndsTheSame kills the agent after each call in turn that
 // changes something on the engine.
 func TestUpgradeThatIsKilledAnywhereEndsTheSame(t *testing.T) {
+	t.Parallel()
 	const atOnce = 6
 	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
 		enginetest.Images(t, engine)

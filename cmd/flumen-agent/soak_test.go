@@ -270,6 +270,7 @@ func (s *soak) usage() (u usage) {
 // it should be when that ends: nothing lost, nothing left over, and the agent as small as it
 // was.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	length, err := time.ParseDuration(os.Getenv(soakVariable))
 	if err != nil {
 		length = soakTime
