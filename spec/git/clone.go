@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
@@ -49,7 +50,12 @@ type clone struct {
 
 // openClone opens a clone to read it. One that is not there has nothing in it.
 func openClone(dir string) *clone {
-	return &clone{dir, filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})}
+	return &clone{dir, sparing(osfs.New(dir))}
+}
+
+// sparing gives the storage of a repository that keeps little in memory.
+func sparing(files billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(files, cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
 }
 
 // makeClone opens a clone to fetch into it, and makes it if there is none. The caller is the

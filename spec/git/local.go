@@ -8,10 +8,10 @@ import (
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // A repository on this machine is read as files: without the git command, which may not be
@@ -22,7 +22,13 @@ func openLocal(path string) (*git.Repository, error) {
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, transport.ErrRepositoryNotFound
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := r.Storer.(*filesystem.Storage); ok {
+		r.Storer = sparing(s.Filesystem())
+	}
+	return r, nil
 }
 
 // askLocal gives the references of a repository on this machine.
@@ -101,24 +107,20 @@ func objectsOf(from storer.EncodedObjectStorer, hash plumbing.Hash) (all []plumb
 	}
 }
 
-// copyFrom takes over those objects that are not there yet.
-func (c *clone) copyFrom(from storer.EncodedObjectStorer, objects []plumbing.Hash) (err error) {
-	var missing []plumbing.Hash
-	seen := map[plumbing.Hash]bool{}
+// copyFrom takes over those objects that are not there yet, one by one: a large repository
+// does not go through memory.
+func (c *clone) copyFrom(from storer.EncodedObjectStorer, objects []plumbing.Hash) error {
 	for _, hash := range objects {
-		if !seen[hash] && c.storage.HasEncodedObject(hash) != nil {
-			missing = append(missing, hash)
+		if c.storage.HasEncodedObject(hash) == nil {
+			continue
 		}
-		seen[hash] = true
+		o, err := from.EncodedObject(plumbing.AnyObject, hash)
+		if err == nil {
+			_, err = c.storage.SetEncodedObject(o)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	pack, err := c.storage.PackfileWriter()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pack.Close()) }()
-	_, err = packfile.NewEncoder(pack, from, false).Encode(missing, 0)
-	return err
+	return nil
 }
