@@ -244,7 +244,8 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 	a.ran = time.Now()
 	under := &underWay{}
 	o := a.options(e, why)
-	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want) }, under.listen
+	good, _ := a.standing.LastGood() // here, since the run has a goroutine of its own
+	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want, good) }, under.listen
 	watches := a.watches(e.want)
 	done, beside := make(chan report.Report, 1), (chan report.Report)(nil)
 	go func() { done <- a.once(ctx, e.want, o, watches) }()
@@ -299,11 +300,10 @@ func (a *Agent) once(ctx context.Context, want spec.Desired, o Options, watches 
 	return a.Reconciler.Converge(ctx, want, o)
 }
 
-func (a *Agent) enter(ctx context.Context, want spec.Desired) error {
+func (a *Agent) enter(ctx context.Context, want spec.Desired, good spec.Revision) error {
 	if a.Enter == nil {
 		return nil
 	}
-	good, _ := a.standing.LastGood()
 	return a.Enter(ctx, want, good)
 }
 
