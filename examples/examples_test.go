@@ -33,10 +33,7 @@ func TestEveryExampleIsValid(t *testing.T) {
 // One engine is enough: building MinIO on a second one takes minutes and shows nothing
 // that the agent's own tests on it do not.
 func TestQuickstartConvergesAndStaysSo(t *testing.T) {
-	engines := strings.Fields(os.Getenv("FLUMEN_TEST_ENGINES"))
-	if len(engines) == 0 {
-		t.Skip("needs a Docker engine: set FLUMEN_TEST_ENGINES to its address, or run make test")
-	}
+	engines := enginetest.Hosts(t)
 	agent, project := build(t), "flumen-test-quickstart-"+strconv.Itoa(os.Getpid())
 	environ := append(os.Environ(), "DOCKER_HOST="+engines[0], "FLUMEN_PROJECT="+project, "FLUMEN_FILE=quickstart/flumen.yaml")
 	for _, name := range []string{"POSTGRES_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "GREETER_PORT"} {
@@ -116,13 +113,10 @@ func freePort(t *testing.T) string {
 // TestAgentRunsInAContainer builds the image of the agent, has it follow a repository, and
 // expects it to keep a container up that mounts a file of that.
 func TestAgentRunsInAContainer(t *testing.T) {
-	engines := strings.Fields(os.Getenv("FLUMEN_TEST_ENGINES"))
-	if len(engines) == 0 {
-		t.Skip("needs a Docker engine: set FLUMEN_TEST_ENGINES to its address, or run make test")
-	}
+	engines := enginetest.Hosts(t)
 	socket, ok := strings.CutPrefix(engines[0], "unix://")
 	if !ok {
-		t.Skip("needs an engine on this machine, whose socket can be mounted")
+		enginetest.Lacks(t, "an engine on this machine, whose socket can be mounted")
 	}
 	environ := append(os.Environ(), "DOCKER_HOST="+engines[0])
 	docker := func(args ...string) string {

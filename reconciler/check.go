@@ -97,27 +97,30 @@ func (a *Agent) check(ctx context.Context) checkAnswer {
 // age adds to a check since when each difference has been seen, and what has come and gone
 // since the check before.
 func (a *Agent) age(ctx context.Context, check *report.Check) {
-	seen := map[spec.Ref]report.Seen{}
 	if a.memory == nil {
 		return
 	}
-	if err := a.memory.Recall(ctx, seenNote, &seen); err != nil {
+	now, err := recallAges(ctx, a.memory, check, a.cause)
+	if err != nil {
 		a.Log.Warn("since when things differ is not known", "err", err)
 	}
-	now := check.Age(seen, a.cause)
 	a.write(func(m *state.Store) error { return m.Remember(ctx, seenNote, now) })
 }
 
-// Recall adds to a check that was made without the agent what is remembered of when things
-// began to differ. If keep says so it is remembered for the next one.
-func Recall(ctx context.Context, m *state.Store, check *report.Check, keep bool) error {
+// recallAges ages a check by what is remembered, and gives what is to be remembered for the
+// next. What cannot be recalled begins anew.
+func recallAges(ctx context.Context, m *state.Store, check *report.Check, cause func(spec.Ref) string) (now map[spec.Ref]report.Seen, err error) {
 	seen := map[spec.Ref]report.Seen{}
-	if err := m.Recall(ctx, seenNote, &seen); err != nil {
+	err = m.Recall(ctx, seenNote, &seen)
+	return check.Age(seen, cause), err
+}
+
+// Age adds to a check that was made without the agent since when things differ, as far as
+// that is remembered. If keep says so it is remembered for the next one.
+func Age(ctx context.Context, m *state.Store, check *report.Check, keep bool) error {
+	now, err := recallAges(ctx, m, check, func(spec.Ref) string { return "" })
+	if err != nil || !keep {
 		return err
-	}
-	now := check.Age(seen, func(spec.Ref) string { return "" })
-	if !keep {
-		return nil
 	}
 	return m.Remember(ctx, seenNote, now)
 }

@@ -60,5 +60,5 @@ func (a *app) ageCheck(ctx context.Context, c *connection, check *report.Check) 
 		return err
 	}
 	defer m.Close()
-	return reconciler.Recall(ctx, m, check, agent == nil)
+	return reconciler.Age(ctx, m, check, agent == nil)
 }

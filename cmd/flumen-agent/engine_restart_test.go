@@ -17,27 +17,27 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
-// ownEngine starts an engine that a test may break, in a container of the machine's own,
-// and gives its host and what restarts it.
+// testEngine runs the script that starts engines in containers of the machine's own, and
+// gives the host of one.
+func testEngine(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join("..", "..", ".ci", "test-engine"), args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("test-engine %s: %v\n%s", strings.Join(args, " "), err, &said)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// ownEngine starts an engine that a test may break, and gives its host and what restarts it.
 func ownEngine(t *testing.T) (host string, restart func()) {
 	t.Helper()
-	if os.Getenv(enginetest.Variable) == "" {
-		t.Skipf("needs a Docker engine: set %s, or run make test", enginetest.Variable)
-	}
+	enginetest.Hosts(t)
 	name := fmt.Sprintf("restart-%d", os.Getpid())
-	script := filepath.Join("..", "..", ".ci", "test-engine")
-	var said bytes.Buffer
-	start := exec.CommandContext(t.Context(), script, name)
-	start.Stderr = &said
-	out, err := start.Output()
-	t.Cleanup(func() { exec.Command(script, "--rm", name).Run() })
-	if err != nil {
-		t.Fatalf("%v\n%s", err, &said)
-	}
-	if host = strings.TrimSpace(string(out)); host == "" {
-		t.Skip("the machine's own engine is current, so there is none in a container to restart")
-	}
-	return host, func() {
+	t.Cleanup(func() { testEngine(t, "--rm", name) })
+	return testEngine(t, name, "current"), func() {
 		t.Helper()
 		out, err := exec.CommandContext(t.Context(), "docker", "restart", "--time", "0", "flumen-test-engine-"+name).CombinedOutput()
 		if err != nil {
@@ -109,16 +109,24 @@ func runningOf(all []container.Summary) []string {
 }
 
 // eventuallyTrue waits for something that an engine does in its own time.
-func eventuallyTrue(t *testing.T, what string, is func() bool) {
+func eventuallyTrue(t testing.TB, what string, is func() bool) {
 	t.Helper()
+	if !within(time.Minute, is) {
+		t.Fatalf("not within a minute: %s", what)
+	}
+}
+
+// within tells whether something comes true within a time.
+func within(limit time.Duration, is func() bool) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(limit)
 	for !is() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not within a minute: %s", what)
+			return false
 		}
 	}
+	return true
 }

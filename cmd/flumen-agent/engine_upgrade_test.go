@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,26 +16,11 @@ import (
 // upgradedEngine is the name of an engine whose data is opened by a newer one.
 const upgradedEngine = "upgraded"
 
-// testEngine runs the script that starts engines, and gives the host of one.
-func testEngine(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.Command("../../.ci/test-engine", args...)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("test-engine %s: %v\n%s", strings.Join(args, " "), err, &said)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // TestEngineUpgradeIsNoDrift converges on Docker 20.10, has Docker 28 open the same data, and
 // expects nothing to do.
 func TestEngineUpgradeIsNoDrift(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(enginetest.Variable) == "" {
-		t.Skipf("needs Docker engines: set %s, or run make test", enginetest.Variable)
-	}
+	enginetest.Hosts(t)
 	t.Cleanup(func() { testEngine(t, "--rm", upgradedEngine) })
 	old := testEngine(t, upgradedEngine, "bookworm")
 	engine := enginetest.Connect(t, old)

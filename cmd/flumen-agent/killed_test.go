@@ -205,17 +205,13 @@ func (u *upgrade) endsAs(want string, n int) bool {
 // doing so.
 func (u *upgrade) haunted() bool {
 	u.Helper()
-	for range 10 {
+	return !within(time.Second, func() bool {
 		listed, err := u.engine.ContainerList(context.Background(), container.ListOptions{All: true, Filters: ofProject(u.project)})
 		if err != nil {
 			u.Fatal(err)
 		}
-		if len(listed) == len(u.containers()) {
-			return false
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return true
+		return len(listed) == len(u.containers())
+	})
 }
 
 // TestUpgradeThatIsKilledAnywhereEndsTheSame kills the agent after each call in turn that

@@ -55,7 +55,7 @@ func TestAdoption(t *testing.T) {
 		enginetest.Images(t, engine)
 		binaries := strings.Fields(os.Getenv("FLUMEN_TEST_COMPOSE"))
 		if len(binaries) == 0 {
-			t.Skip("needs docker compose: set FLUMEN_TEST_COMPOSE to its binary, or run make test")
+			enginetest.Lacks(t, "docker compose, whose binary is in FLUMEN_TEST_COMPOSE")
 		}
 		for _, compose := range binaries {
 			t.Run(filepath.Base(compose), func(t *testing.T) {
@@ -94,19 +94,11 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: eventually [-stdout TEXT] program [args...]")
 	}
-	deadline := time.After(time.Minute)
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
+	if !within(time.Minute, func() bool {
 		err := ts.Exec(args[0], args[1:]...)
-		if done := err == nil && strings.Contains(ts.ReadFile("stdout"), text); done != neg {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-deadline:
-			ts.Fatalf("not within a minute: %s", strings.Join(args, " "))
-		}
+		return (err == nil && strings.Contains(ts.ReadFile("stdout"), text)) != neg
+	}) {
+		ts.Fatalf("not within a minute: %s", strings.Join(args, " "))
 	}
 }
 

@@ -150,6 +150,10 @@ func (s *soak) pick() string {
 	return list[s.random.IntN(len(list))].ID
 }
 
+// lasts is how long a fault or the peace between two goes on. Nothing is waited for here: the
+// harm is done in real time, to a process with a clock of its own.
+func lasts(length time.Duration) { <-time.After(length) }
+
 // faults are what may happen. What an engine refuses, such as to pause what is stopped, has
 // not happened.
 var faults = map[string]func(*soak){
@@ -172,13 +176,13 @@ var faults = map[string]func(*soak){
 	"engine out of sorts": func(s *soak) {
 		<-s.broken
 		s.broken <- true
-		time.Sleep(2 * time.Second)
+		lasts(2 * time.Second)
 		<-s.broken
 		s.broken <- false
 	},
 	"suspend": func(s *soak) {
 		_ = s.agent.Process.Signal(syscall.SIGSTOP)
-		time.Sleep(2 * time.Second)
+		lasts(2 * time.Second)
 		_ = s.agent.Process.Signal(syscall.SIGCONT)
 	},
 	"hang up":    func(s *soak) { _ = s.agent.Process.Signal(syscall.SIGHUP) },
@@ -218,7 +222,7 @@ func (s *soak) harm(until time.Time, kills bool) {
 			s.Log(name)
 			faults[name](s)
 		}
-		time.Sleep(time.Duration(s.random.IntN(1500)) * time.Millisecond)
+		lasts(time.Duration(s.random.IntN(1500)) * time.Millisecond)
 	}
 }
 
@@ -226,16 +230,14 @@ func (s *soak) harm(until time.Time, kills bool) {
 func (s *soak) settle() {
 	s.Helper()
 	var out bytes.Buffer
-	for end := time.Now().Add(recovers); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+	if !within(recovers, func() bool {
 		out.Reset()
-		if run([]string{"status"}, nil, &out, &out, s.environ(s.engine.DaemonHost())) != 0 || !strings.Contains(out.String(), "following revision") {
-			continue
-		}
-		if run([]string{"plan"}, nil, &out, &out, s.environ(s.engine.DaemonHost())) == 0 {
-			return
-		}
+		environ := s.environ(s.engine.DaemonHost())
+		return run([]string{"status"}, nil, &out, &out, environ) == 0 && strings.Contains(out.String(), "following revision") &&
+			run([]string{"plan"}, nil, &out, &out, environ) == 0
+	}) {
+		s.Fatalf("not within %s; the last look:\n%s\nthe agent says:\n%s", recovers, &out, lastLines(s.end(os.Interrupt), 60))
 	}
-	s.Fatalf("not within %s; the last look:\n%s\nthe agent says:\n%s", recovers, &out, lastLines(s.end(os.Interrupt), 60))
 }
 
 func lastLines(text string, n int) string {
@@ -275,10 +277,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		length = soakTime
 	}
-	hosts := strings.Fields(os.Getenv(enginetest.Variable))
-	if len(hosts) == 0 {
-		t.Skipf("needs a Docker engine: set %s, or run make test", enginetest.Variable)
-	}
+	hosts := enginetest.Hosts(t)
 	engine := enginetest.Connect(t, hosts[len(hosts)-1])
 	enginetest.Images(t, engine)
 	seed := rand.Uint64()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -28,8 +30,8 @@ const (
 	// largeObject what is never read into memory as a whole.
 	cacheSize   = 8 * cache.MiByte
 	largeObject = 1 << 20
-	// mostPacks is how many fetches a clone keeps apart. One with more is made anew.
-	mostPacks = 200
+	// mostPast is how many of these a clone keeps. One with more is made anew.
+	mostPast = 200
 )
 
 // remote is the other side of a clone, at the time of one call.
@@ -109,10 +111,10 @@ func (c *clone) anew(get func(*clone) error, alone func(swap func() error) error
 	return nil
 }
 
-// worn tells whether a clone is made of so many pieces that it had better be made anew.
+// worn tells whether a clone has fetched so often that it had better be made anew.
 func (c *clone) worn() bool {
-	packs, err := filepath.Glob(filepath.Join(c.dir, "objects", "pack", "*.pack"))
-	return err == nil && len(packs) > mostPacks
+	past, err := os.ReadDir(filepath.Join(c.dir, filepath.FromSlash(pastRefs)))
+	return err == nil && len(past) > mostPast
 }
 
 // ask gives the references that a remote has.
@@ -158,19 +160,24 @@ func (c *clone) head() (plumbing.Hash, bool) {
 	return ref.Hash(), true
 }
 
-// commit gives a commit with its tree, by its hash or that of a tag.
+// commit gives a commit, by its hash or that of a tag.
 func (c *clone) commit(hash plumbing.Hash) (*object.Commit, error) {
-	for range 10 { // tags of tags
-		tag, err := object.GetTag(c.storage, hash)
+	commit, _, err := peel(c.storage, hash)
+	return commit, err
+}
+
+// peel gives the commit that a hash leads to, and the tags on the way.
+func peel(from storer.EncodedObjectStorer, hash plumbing.Hash) (commit *object.Commit, tags []plumbing.Hash, err error) {
+	for {
+		tag, err := object.GetTag(from, hash)
 		if err != nil {
-			return object.GetCommit(c.storage, hash)
+			break
 		}
-		if tag.TargetType != plumbing.TagObject && tag.TargetType != plumbing.CommitObject {
-			return nil, fmt.Errorf("tag %s is of a %s and not of a commit", tag.Name, tag.TargetType)
-		}
+		tags = append(tags, hash)
 		hash = tag.Target
 	}
-	return nil, errors.New("a tag that only leads to other tags")
+	commit, err = object.GetCommit(from, hash)
+	return commit, tags, err
 }
 
 // has tells whether a commit and all its files are there.
@@ -226,15 +233,8 @@ func others(refs []*plumbing.Reference, tags bool) string {
 		return ""
 	}
 	slices.Sort(names)
-	text := ""
-	for i, name := range names[:min(most, len(names))] {
-		if i > 0 {
-			text += ", "
-		}
-		text += name
-	}
 	if len(names) > most {
-		text += ", …"
+		names = append(names[:most], "…")
 	}
-	return "; it has " + text
+	return "; it has " + strings.Join(names, ", ")
 }

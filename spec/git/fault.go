@@ -6,47 +6,77 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"syscall"
 
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 )
 
+// fault is an error of a remote in words that help.
+type fault struct {
+	said string
+	err  error
+}
+
+func (f *fault) Error() string { return f.said }
+func (f *fault) Unwrap() error { return f.err }
+
 // explain says of an error of a remote what it means and what to do about it.
 func (s *Source) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fault{"repository " + s.options.public() + s.meaning(err), err}
+}
+
+// meaning goes on after the repository's name.
+func (s *Source) meaning(err error) string {
 	var (
-		dns       *net.DNSError
-		op        *net.OpError
 		authority x509.UnknownAuthorityError
 		name      x509.HostnameError
-		at        = s.options.public()
 	)
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return fmt.Errorf("repository %s is empty: push a commit with %s", at, s.options.specPath())
+		return " is empty: push a commit with " + s.options.specPath()
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return fmt.Errorf("repository %s asks for credentials, or refuses those it was given: %w; %s", at, err, s.howToEnter())
+		return fmt.Sprintf(" asks for credentials, or refuses those it was given: %v; %s", err, s.howToEnter())
 	case errors.Is(err, transport.ErrAuthorizationFailed), strings.Contains(err.Error(), "unable to authenticate"):
-		return fmt.Errorf("repository %s refuses the credentials: %w; %s", at, err, s.howToEnter())
+		return fmt.Sprintf(" refuses the credentials: %v; %s", err, s.howToEnter())
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return fmt.Errorf("repository %s does not exist, or these credentials may not see it", at)
+		return " does not exist, or these credentials may not see it"
 	case knownhosts.IsHostUnknown(err):
-		return fmt.Errorf("the SSH server of %s is not known: compare the key that ssh-keyscan prints with what its owner says, and add it to the known hosts: %w", at, err)
+		return fmt.Sprintf(": its SSH server is not known: compare the key that ssh-keyscan prints with what its owner says, and add it to the known hosts: %v", err)
 	case knownhosts.IsHostKeyChanged(err):
-		return fmt.Errorf("the SSH server of %s shows another key than the one that is known: somebody may be between; ask its owner before you change the known hosts: %w", at, err)
+		return fmt.Sprintf(": its SSH server shows another key than the one that is known: somebody may be between; ask its owner before you change the known hosts: %v", err)
 	case errors.As(err, &authority), errors.As(err, &name):
-		return fmt.Errorf("repository %s: its certificate is not trusted: %w; name its authority with --git-ca-file", at, err)
+		return fmt.Sprintf(": its certificate is not trusted: %v; name its authority with --git-ca-file", err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("repository %s cannot be reached: no answer in time", at)
-	case errors.As(err, &dns), errors.As(err, &op):
-		return fmt.Errorf("repository %s cannot be reached: %w", at, err)
+		return " cannot be reached: no answer in time"
+	case unreachable(err):
+		return fmt.Sprintf(" cannot be reached: %v", err)
 	case errors.Is(err, git.ErrExactSHA1NotSupported):
-		return fmt.Errorf("repository %s gives no single commits: follow a branch or a tag", at)
+		return " gives no single commits: follow a branch or a tag"
 	}
-	return fmt.Errorf("repository %s: %w", at, err)
+	return ": " + err.Error()
+}
+
+// unreachable tells of an error of the network.
+func unreachable(err error) bool {
+	var dns *net.DNSError
+	var op *net.OpError
+	return errors.As(err, &dns) || errors.As(err, &op)
+}
+
+// outside tells of an error whether the remote or the way to it is to blame, or this
+// machine's disk, and not the clone.
+func outside(err error) bool {
+	return unreachable(err) || slices.ContainsFunc([]error{
+		transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrEmptyRemoteRepository,
+		transport.ErrRepositoryNotFound, context.Canceled, context.DeadlineExceeded, git.ErrExactSHA1NotSupported, syscall.ENOSPC,
+	}, func(one error) bool { return errors.Is(err, one) })
 }
 
 func (s *Source) howToEnter() string {

@@ -124,7 +124,7 @@ func (s *Source) fetch(ctx context.Context, c *clone, what string) error {
 		}
 		return err
 	}
-	if err != nil && s.outside(err) {
+	if err != nil && outside(err) {
 		return err
 	}
 	return s.anew(c, func(fresh *clone) error { return s.fetchInto(ctx, fresh, what, headRef) })
@@ -147,20 +147,6 @@ func (s *Source) anew(c *clone, get func(*clone) error) error {
 	return c.anew(get, func(swap func() error) error { return s.alone(&s.dir, "trees", swap) })
 }
 
-// outside tells of an error whether the remote or the way to it is to blame, and not the
-// clone.
-func (s *Source) outside(err error) bool {
-	for _, e := range []error{
-		transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrEmptyRemoteRepository,
-		transport.ErrRepositoryNotFound, context.Canceled, context.DeadlineExceeded, git.ErrExactSHA1NotSupported, syscall.ENOSPC,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 // get fetches a commit that the clone does not have as a whole.
 func (s *Source) get(ctx context.Context, c *clone, hash plumbing.Hash) error {
 	if c.has(hash) {
@@ -170,7 +156,7 @@ func (s *Source) get(ctx context.Context, c *clone, hash plumbing.Hash) error {
 		return s.anew(c, func(fresh *clone) error { return s.poll(ctx, fresh) })
 	}
 	err := s.fetchInto(ctx, c, hash.String(), pastRef(hash))
-	if errors.Is(err, git.ErrExactSHA1NotSupported) || err != nil && !s.outside(err) {
+	if errors.Is(err, git.ErrExactSHA1NotSupported) || err != nil && !outside(err) {
 		return s.getHistory(ctx, c, hash)
 	}
 	return err

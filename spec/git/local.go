@@ -78,11 +78,7 @@ func (c *clone) fetchLocal(path, what string, to plumbing.ReferenceName) error {
 
 // objectsOf lists what makes up a commit: itself, tags before it, its trees and files.
 func objectsOf(from storer.EncodedObjectStorer, hash plumbing.Hash) (all []plumbing.Hash, err error) {
-	for tag, err := object.GetTag(from, hash); err == nil; tag, err = object.GetTag(from, hash) {
-		all = append(all, hash)
-		hash = tag.Target
-	}
-	commit, err := object.GetCommit(from, hash)
+	commit, all, err := peel(from, hash)
 	if err != nil {
 		return nil, err
 	}

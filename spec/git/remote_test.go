@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
 // repository is a real one, bare, with a checkout that commits are made in.
@@ -36,11 +38,11 @@ func newRepository(t testing.TB) repository {
 	return r
 }
 
-// needs skips a test whose program is not there; make test installs it.
+// needs has a test lack a program that is not there.
 func needs(t testing.TB, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("needs %s: run make test, which installs it", program)
+		enginetest.Lacks(t, program)
 	}
 }
 
@@ -152,7 +154,7 @@ func (r repository) overSSH(passphrase string) sshServer {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		if sshd = "/usr/sbin/sshd"; !isFile(sshd) {
-			r.Skip("needs sshd: run make test, which installs it")
+			enginetest.Lacks(r, "sshd")
 		}
 	}
 	dir := r.TempDir()

@@ -169,9 +169,9 @@ func (m *mover) move(ctx context.Context, files map[string]file) error {
 	gone = slices.DeleteFunc(slices.Compact(gone), func(name string) bool { _, stays := files[name]; return stays })
 	// What is in the way goes first, the rest last: a directory that gets other files stays
 	// the same directory.
-	later := gone[:0]
+	later, dirs := gone[:0], dirsOf(files)
 	for _, name := range gone {
-		if !inTheWay(name, files) {
+		if !inTheWay(name, files, dirs) {
 			later = append(later, name)
 			continue
 		}
@@ -197,18 +197,24 @@ func (m *mover) move(ctx context.Context, files map[string]file) error {
 
 // inTheWay tells whether a file has to go before the new ones can be written: where a
 // directory is to be, or below a name that is to be a file.
-func inTheWay(name string, files map[string]file) bool {
+func inTheWay(name string, files map[string]file, dirs map[string]bool) bool {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if _, isFile := files[dir]; isFile {
 			return true
 		}
 	}
-	for other := range files {
-		if strings.HasPrefix(other, name+"/") {
-			return true
+	return dirs[name]
+}
+
+// dirsOf are the directories that files lie in.
+func dirsOf(files map[string]file) map[string]bool {
+	dirs := map[string]bool{}
+	for name := range files {
+		for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+			dirs[dir] = true
 		}
 	}
-	return false
+	return dirs
 }
 
 // put sees to it that a file is there with its content.

@@ -26,14 +26,33 @@ import (
 // spaces: "unix:///var/run/docker.sock tcp://localhost:2375".
 const Variable = "FLUMEN_TEST_ENGINES"
 
-// Each runs a test on each engine, as a subtest of its own. Without any it is skipped.
-func Each(t *testing.T, test func(t *testing.T, engine *client.Client)) {
+// allVariable is set where every part that a test needs has to be there.
+const allVariable = "FLUMEN_TEST_ALL"
+
+// Lacks skips a test that lacks a part, which is said. In make test, which brings all parts,
+// the test fails instead.
+func Lacks(t testing.TB, part string) {
+	t.Helper()
+	if os.Getenv(allVariable) != "" {
+		t.Fatalf("needs %s", part)
+	}
+	t.Skipf("needs %s: run make test, which brings it", part)
+}
+
+// Hosts are the engines to test on, at least one.
+func Hosts(t testing.TB) []string {
 	t.Helper()
 	hosts := strings.Fields(os.Getenv(Variable))
 	if len(hosts) == 0 {
-		t.Skipf("needs a Docker engine: set %s to its address, or run make test", Variable)
+		Lacks(t, "a Docker engine, whose address is in "+Variable)
 	}
-	for _, host := range hosts {
+	return hosts
+}
+
+// Each runs a test on each engine, as a subtest of its own.
+func Each(t *testing.T, test func(t *testing.T, engine *client.Client)) {
+	t.Helper()
+	for _, host := range Hosts(t) {
 		t.Run(strings.ReplaceAll(host, "/", "."), func(t *testing.T) {
 			test(t, Connect(t, host))
 		})
