@@ -27,7 +27,9 @@ func (a *Agent) say(rep report.Report, e enforcement) {
 	case rep.Ready:
 		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
 	default:
-		a.sayOnce(slog.LevelWarn, "steps are held", append([]any{"held", len(rep.Held), "revision", rep.Revision.Short()}, firstHeld(rep.Held)...)...)
+		attrs := []any{"held", len(rep.Held), "revision", rep.Revision.Short()}
+		first, why := firstHeld(rep.Held)
+		a.sayAs(fmt.Sprint("held", attrs, first), slog.LevelWarn, "steps are held", append(append(attrs, first...), why...)...)
 	}
 }
 
@@ -38,19 +40,24 @@ func (a *Agent) sayCondemned(rep report.Report) {
 	a.Log.Error("revision failed, the last good one is kept up", "revision", rep.Revision.Short(), "good", good.Short(), "cause", q.Reason)
 }
 
-// firstHeld names one held thing that does not work, so that the log says where to look.
-func firstHeld(held []plan.Held) []any {
+// firstHeld names one held thing that does not work, so that the log says where to look, and
+// why it is held, which may count down.
+func firstHeld(held []plan.Held) (first, why []any) {
 	for _, h := range held {
 		if !h.Works {
-			return []any{"ref", h.Ref.String(), "rule", h.Rule, "cause", h.Reason}
+			return []any{"ref", h.Ref.String(), "rule", h.Rule}, []any{"cause", h.Reason}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// sayOnce logs a condition when it is another one than the last.
+// sayOnce logs something when it is another thing than the last.
 func (a *Agent) sayOnce(level slog.Level, msg string, args ...any) {
-	condition := fmt.Sprint(msg, args)
+	a.sayAs(fmt.Sprint(msg, args), level, msg, args...)
+}
+
+// sayAs logs something when the condition is another one than the last.
+func (a *Agent) sayAs(condition string, level slog.Level, msg string, args ...any) {
 	if a.said == condition {
 		return
 	}

@@ -53,7 +53,12 @@ func BenchmarkReaction(b *testing.B) {
 	s.interval = "1s"
 	s.start()
 	defer s.end(os.Interrupt)
-	s.settle()
+	settle := func() {
+		if !s.settle() {
+			b.Fatal("the engine came to harm")
+		}
+	}
+	settle()
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	messages, _ := engine.Events(ctx, events.ListOptions{Filters: ofProject(s.project)})
@@ -70,12 +75,12 @@ func BenchmarkReaction(b *testing.B) {
 				break
 			}
 		}
-		s.settle()
+		settle()
 		next = calls.await()
 		s.push("0s")
 		committed := time.Now()
 		commits = append(commits, (<-next).Sub(committed))
-		s.settle()
+		settle()
 	}
 	b.ReportMetric(median(kills), "kill-ms")
 	b.ReportMetric(median(commits), "commit-ms")
