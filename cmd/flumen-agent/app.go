@@ -26,6 +26,8 @@ type app struct {
 	environ        map[string]string
 	colour         plan.Paint // whether standard output takes colour
 	terminal       bool       // whether standard error is a terminal
+	warn           func(text string)
+	warned         []string // of the spec, when it was loaded last
 
 	settings settings
 	source   *git.Source // the repository that the spec is in, once one was named
@@ -67,6 +69,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer, environ []string) *app {
 	a.colour = plan.Paint(isTerminal(stdout) && a.environ["NO_COLOR"] == "" && a.environ["TERM"] != "dumb")
 	a.terminal = isTerminal(stderr) && a.environ["TERM"] != "dumb"
 	a.stdout, a.stderr = newMasker(stdout), newMasker(stderr)
+	a.warn = func(text string) { fmt.Fprintln(a.stderr, "warning:", text) }
 	return a
 }
 

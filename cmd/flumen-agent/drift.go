@@ -28,7 +28,7 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 			}
 			check := report.NewCheck(c.want, have, d)
 			if err := a.ageCheck(cmd.Context(), c, &check); err != nil {
-				fmt.Fprintf(a.stderr, "warning: since when things differ is not known: %v\n", err)
+				a.warn(fmt.Sprintf("since when things differ is not known: %v", err))
 			}
 			if err := errors.Join(a.show(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
 				return err

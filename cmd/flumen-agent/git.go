@@ -125,7 +125,7 @@ func (a *app) readHead(ctx context.Context, source *git.Source) (loaded compose.
 	}
 	err = source.Read(ctx, head, func(snap spec.Snapshot) error {
 		if asked != nil {
-			fmt.Fprintf(a.stderr, "warning: %v; going on with commit %s, which was fetched before\n", asked, snap.Revision.Short())
+			a.warn(fmt.Sprintf("%v; going on with commit %s, which was fetched before", asked, snap.Revision.Short()))
 		}
 		loaded, err = a.readRepository(ctx, source, snap)
 		return err
@@ -241,7 +241,7 @@ func (a *app) entering(c *connection) func(context.Context) error {
 		}
 		good, _ := s.LastGood()
 		return a.enter(ctx, a.source, c.want, good, func(what string, names []string) {
-			fmt.Fprintf(a.stderr, "warning: %s (below %s): %v\n", what, a.source.Live(), names)
+			a.warn(fmt.Sprintf("%s (below %s): %v", what, a.source.Live(), names))
 		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +68,7 @@ func (l lock) try(as string) (release func(), other *holder, err error) {
 
 // wait takes the lock when its turn comes, and says once for whom it waits. An agent is not
 // waited for.
-func (l lock) wait(ctx context.Context, say io.Writer) (release func(), err error) {
+func (l lock) wait(ctx context.Context, say func(text string)) (release func(), err error) {
 	tick := time.NewTicker(lockAgain)
 	defer tick.Stop()
 	for said := false; ; said = true {
@@ -82,7 +81,7 @@ func (l lock) wait(ctx context.Context, say io.Writer) (release func(), err erro
 		case other.agent:
 			return nil, l.kept(*other)
 		case !said:
-			fmt.Fprintf(say, "waiting: another flumen-agent (process %s) is changing project %s\n", other.process, l.project)
+			say(fmt.Sprintf("another flumen-agent (process %s) is changing project %s: waiting for it", other.process, l.project))
 		}
 		select {
 		case <-tick.C:

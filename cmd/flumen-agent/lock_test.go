@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -18,17 +17,18 @@ func TestLockIsWaitedForAndSaysForWhom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
+	var said []string
+	say := func(text string) { said = append(said, text) }
 	ctx, cancel := context.WithTimeout(t.Context(), 3*lockAgain)
 	defer cancel()
-	if _, err := shop.wait(ctx, &said); err == nil || !strings.Contains(err.Error(), "project shop") {
+	if _, err := shop.wait(ctx, say); err == nil || !strings.Contains(err.Error(), "project shop") {
 		t.Errorf("error %v", err)
 	}
-	if strings.Count(said.String(), "waiting: another flumen-agent (process ") != 1 {
-		t.Errorf("said %q", said.String())
+	if len(said) != 1 || !strings.Contains(said[0], "another flumen-agent (process ") {
+		t.Errorf("said %q", said)
 	}
 	time.AfterFunc(lockAgain/2, release)
-	again, err := shop.wait(t.Context(), &said)
+	again, err := shop.wait(t.Context(), say)
 	if err != nil {
 		t.Fatal(err)
 	}

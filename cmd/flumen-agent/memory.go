@@ -39,7 +39,7 @@ func (a *app) memoryPath(engineID, project string) string {
 func (a *app) openMemory(ctx context.Context, engineID, project string) (*state.Store, error) {
 	m, broken, err := state.Open(ctx, a.memoryPath(engineID, project), state.Options{Hide: a.hideInJSON})
 	if broken != nil {
-		fmt.Fprintf(a.stderr, "warning: %v\n", broken)
+		a.warn(broken.Error())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; name another directory with --state", err)
@@ -62,7 +62,7 @@ func (a *app) agentMemory(ctx context.Context, engineID, project string) (*state
 	if err == nil {
 		return m, nil
 	}
-	fmt.Fprintf(a.stderr, "warning: %v; until the next start the agent keeps in mind what it would have written\n", err)
+	a.warn(err.Error() + "; until the next start the agent keeps in mind what it would have written")
 	return state.OpenInMemory(ctx, state.Options{Hide: a.hideInJSON})
 }
 
@@ -75,7 +75,7 @@ func (a *app) noteRun(ctx context.Context, c *connection, rep report.Report) {
 		err = errors.Join(reconciler.Note(ctx, m, rep), m.Close())
 	}
 	if err != nil {
-		fmt.Fprintf(a.stderr, "warning: this run is not in the history: %v\n", err)
+		a.warn(fmt.Sprintf("this run is not in the history: %v", err))
 	}
 }
 
@@ -136,7 +136,7 @@ func (a *app) tell(ctx context.Context, c *connection, verb string, ask reconcil
 }
 
 func (a *app) tellMemory(ctx context.Context, c *connection, verb string, ask reconciler.Ask) (said string, err error) {
-	release, err := a.lock(c).wait(ctx, a.stderr)
+	release, err := a.lock(c).wait(ctx, a.warn)
 	if err != nil {
 		return "", err
 	}

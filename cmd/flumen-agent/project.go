@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/drift/schedule"
@@ -63,16 +64,21 @@ func checkSchedule(text string) error {
 	return err
 }
 
-// load reads the spec and writes its warnings.
+// load reads the spec and says its warnings, also of one that does not load: what they
+// are about may be why. An agent reads the same spec many times, and says them once.
 func (a *app) load(ctx context.Context) (compose.Loaded, error) {
 	loaded, err := a.read(ctx)
-	if err != nil {
-		return loaded, err
-	}
+	var warnings []string
 	for _, w := range loaded.Warnings {
-		fmt.Fprintln(a.stderr, "warning:", w)
+		warnings = append(warnings, w.Error())
 	}
-	return loaded, nil
+	if !slices.Equal(warnings, a.warned) {
+		for _, text := range warnings {
+			a.warn(text)
+		}
+		a.warned = warnings
+	}
+	return loaded, err
 }
 
 // connection is a project's spec and the engine it is for.
@@ -118,7 +124,7 @@ func (a *app) connectTo(ctx context.Context, want spec.Desired) (*connection, er
 	c.reconciler = &reconciler.Reconciler{
 		Targets: []reconciler.Target{target},
 		Lock: func(ctx context.Context, _ string) (release func(), err error) {
-			return a.lock(c).wait(ctx, a.stderr)
+			return a.lock(c).wait(ctx, a.warn)
 		},
 	}
 	return c, nil

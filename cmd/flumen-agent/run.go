@@ -74,6 +74,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
+	a.warn = func(text string) { log.Warn(text) }
 	if a.settings.interval < time.Second {
 		return fmt.Errorf("--interval %s is too short: a second is the least", a.settings.interval)
 	}

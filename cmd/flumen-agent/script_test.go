@@ -78,6 +78,7 @@ func onEngine(env *testscript.Env, engine *client.Client) error {
 	env.Setenv("FLUMEN_STATE", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("IMAGE", enginetest.HealthySleeper)
 	env.Setenv("PLAIN", enginetest.Sleeper)
+	env.Setenv("SUBNET", enginetest.Subnet())
 	return nil
 }
 

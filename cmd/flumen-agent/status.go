@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,7 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 			}
 			status := report.NewStatus(c.want, have, d)
 			if status.Kept, err = a.kept(cmd.Context(), c); err != nil {
-				fmt.Fprintf(a.stderr, "warning: %v\n", err)
+				a.warn(err.Error())
 			}
 			for _, tier := range status.Tiers {
 				c.addLogs(cmd.Context(), tier.Resources)
