@@ -96,7 +96,10 @@ type Snapshot struct {
 type Desired struct {
 	Project  string
 	Revision Revision
-	Tiers    []Tier
+	// File is the absolute path of the spec, as the engine's host calls it; "" if nobody
+	// knows.
+	File  string
+	Tiers []Tier
 	// Inactive names what belongs to services whose profiles are not active: the
 	// services, and the networks and volumes that only they use, these by their name
 	// on the engine. All of it is left alone, be it there or not.

@@ -65,8 +65,8 @@ func serviceLabels(want spec.Desired, s *spec.Service, imageID string) map[strin
 		labelTier:      want.TierOf(s.Ref()),
 		labelFields:    strings.Join(s.Fields().Names(), "\n"),
 	}
-	if file := want.Revision.Source; filepath.IsAbs(file) {
-		labels[composeFiles], labels[composeWorkingDir] = file, filepath.Dir(file)
+	if want.File != "" {
+		labels[composeFiles], labels[composeWorkingDir] = want.File, filepath.Dir(want.File)
 	}
 	return labels
 }

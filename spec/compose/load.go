@@ -110,6 +110,7 @@ func (l *load) run(ctx context.Context) {
 	l.readChecks()
 	l.relocate()
 	l.Desired.Project = l.project
+	l.Desired.File = OnHost(l.options.HostDirs, l.relocated(l.file))
 	l.Desired.Revision = spec.Revision{ID: l.revision(), Source: l.options.File}
 }
 
