@@ -119,6 +119,7 @@ type stepRun struct {
 
 	mu      sync.Mutex
 	reached spec.Phase
+	left    []string
 	release func() // gives the slot back; nil when it has been
 }
 
@@ -147,6 +148,9 @@ func (r *stepRun) do(ctx context.Context, others map[int]*stepRun) {
 	}
 	took := r.execution.now().Sub(began)
 	r.result = result(r.stage, r.step, err, took)
+	r.mu.Lock()
+	r.result.Left = r.left
+	r.mu.Unlock()
 	if err != nil {
 		r.execution.emit(Event{Kind: StepFailed, Stage: r.stage, Step: r.step, Err: err, Took: took})
 		return
@@ -209,6 +213,14 @@ func (r *stepRun) Reached(phase spec.Phase) {
 // Doing implements plan.Progress.
 func (r *stepRun) Doing(what string, done, total int64) {
 	r.execution.emit(Event{Kind: StepDoing, Stage: r.stage, Step: r.step, What: what, Done: done, Total: total})
+}
+
+// Left implements plan.Progress.
+func (r *stepRun) Left(what string) {
+	r.mu.Lock()
+	r.left = append(r.left, what)
+	r.mu.Unlock()
+	r.execution.emit(Event{Kind: StepLeft, Stage: r.stage, Step: r.step, What: what})
 }
 
 // result is what the report says of a step.

@@ -27,6 +27,8 @@ func LogTo(log *slog.Logger) Listener {
 			log.Warn("step skipped", append(stepAttrs(e), "err", e.Err)...)
 		case StepBegan:
 			log.Debug("step begins", stepAttrs(e)...)
+		case StepLeft:
+			log.Warn("its data stays, and nothing uses it any more", "what", e.What, "ref", e.Step.Change.Ref())
 		case StageReady:
 			log.Info("ready", "tier", e.Stage, "took", e.Took.Round(time.Millisecond))
 		}

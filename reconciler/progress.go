@@ -38,6 +38,7 @@ const (
 	StepBegan   EventKind = "step began"
 	StepReached EventKind = "step reached"
 	StepDoing   EventKind = "step doing"
+	StepLeft    EventKind = "step left" // What stays, and nothing uses it any more
 	StepDone    EventKind = "step done"
 	StepFailed  EventKind = "step failed"
 	StepSkipped EventKind = "step skipped"

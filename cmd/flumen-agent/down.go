@@ -58,6 +58,7 @@ Exit codes: 0 done, 1 failed.`,
 			if rep.Err() != nil || a.settings.output == "json" {
 				return a.conclude(rep)
 			}
+			rep.TextOfLeft(a.stdout, a.colour)
 			fmt.Fprintf(a.stdout, "%s %s is down: %s removed. Volumes and images stay.\n",
 				a.colour.On(plan.Green, "✓"), downWhat(c.want.Project, tier), removed(rep))
 			return nil

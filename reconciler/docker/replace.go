@@ -96,11 +96,11 @@ func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found,
 		return stale(err)
 	}
 	p.Doing("creating", 0, 0)
-	old, err := t.lastReady(ctx, s, c)
+	old, err := t.lastReady(ctx, s, c, p)
 	if err != nil {
 		return err
 	}
-	if err := t.clear(ctx, s, old); err != nil {
+	if err := t.clear(ctx, s, old, p); err != nil {
 		return err
 	}
 	id, err := t.make(ctx, s, s.Container+nextSuffix, old)
@@ -117,12 +117,12 @@ func (t *Target) replace(ctx context.Context, s *spec.Service, have drift.Found,
 	if err == nil {
 		err = t.bringUp(ctx, s, id, p)
 	}
-	return t.conclude(ctx, s, id, old, err)
+	return t.conclude(ctx, s, id, old, err, p)
 }
 
 // lastReady tells which container to go back to if the new one fails: the one that is to
 // be replaced, or the one before it if that one never became ready.
-func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.InspectResponse) (*handover, error) {
+func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.InspectResponse, p plan.Progress) (*handover, error) {
 	before, err := t.predecessor(ctx, c)
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (t *Target) lastReady(ctx context.Context, s *spec.Service, c container.Ins
 	}
 	switch state, _ := judge(c, s, time.Now().Add(engine.ahead)); state {
 	case drift.Running, drift.Healthy, drift.Done:
-		if err := t.removeContainer(ctx, before.id, silent{}); err != nil {
+		if err := t.removeContainer(ctx, before.id, p); err != nil {
 			return nil, fmt.Errorf("remove %s%s: %w", before.name, prevSuffix, err)
 		}
 		return newHandover(c, t.recall().want), nil
@@ -163,12 +163,6 @@ func (t *Target) resume(ctx context.Context, s *spec.Service, c container.Inspec
 	return fmt.Errorf("%w; the container before it was started", cause)
 }
 
-// silent is progress that nobody follows.
-type silent struct{}
-
-func (silent) Reached(spec.Phase)         {}
-func (silent) Doing(string, int64, int64) {}
-
 // swap stops what runs and puts the new container in its place, not started yet. c is
 // what is there now: the old container of the handover, or one that never became ready
 // and goes.
@@ -181,7 +175,7 @@ func (t *Target) swap(ctx context.Context, s *spec.Service, c container.InspectR
 		}
 	}
 	if c.ID != old.id {
-		if err := t.removeContainer(ctx, c.ID, silent{}); err != nil {
+		if err := t.removeContainer(ctx, c.ID, p); err != nil {
 			return fmt.Errorf("remove the container that never became ready: %w", err)
 		}
 	}
@@ -191,7 +185,7 @@ func (t *Target) swap(ctx context.Context, s *spec.Service, c container.InspectR
 		return fmt.Errorf("stop: %w", stale(err))
 	}
 	if !strings.HasSuffix(old.container.Name, prevSuffix) {
-		if err := t.removeLeftover(ctx, old.name+prevSuffix); err != nil {
+		if err := t.removeLeftover(ctx, old.name+prevSuffix, p); err != nil {
 			return err
 		}
 		if err := t.rename(ctx, old.id, old.name+prevSuffix); err != nil {
@@ -212,7 +206,7 @@ func (t *Target) setPolicy(ctx context.Context, id string, policy container.Rest
 
 // clear sees to it, before anything is stopped, that the names which a replacement needs
 // can be had.
-func (t *Target) clear(ctx context.Context, s *spec.Service, old *handover) error {
+func (t *Target) clear(ctx context.Context, s *spec.Service, old *handover, p plan.Progress) error {
 	if !strings.HasSuffix(old.container.Name, prevSuffix) {
 		if _, err := t.leftover(ctx, old.name+prevSuffix); err != nil {
 			return err
@@ -229,7 +223,7 @@ func (t *Target) clear(ctx context.Context, s *spec.Service, old *handover) erro
 			return err
 		}
 	}
-	return t.removeLeftover(ctx, s.Container+nextSuffix)
+	return t.removeLeftover(ctx, s.Container+nextSuffix, p)
 }
 
 // leftover gives what an earlier replacement left under a name, or nil. It refuses what
@@ -258,12 +252,12 @@ func (t *Target) leftover(ctx context.Context, name string) (*container.InspectR
 }
 
 // removeLeftover removes what an earlier replacement left under a name.
-func (t *Target) removeLeftover(ctx context.Context, name string) error {
+func (t *Target) removeLeftover(ctx context.Context, name string, p plan.Progress) error {
 	c, err := t.leftover(ctx, name)
 	if c == nil || err != nil {
 		return err
 	}
-	if err := t.removeContainer(ctx, c.ID, silent{}); err != nil {
+	if err := t.removeContainer(ctx, c.ID, p); err != nil {
 		return fmt.Errorf("remove the leftover %s: %w", name, err)
 	}
 	return nil
@@ -272,12 +266,12 @@ func (t *Target) removeLeftover(ctx context.Context, name string) error {
 // conclude ends what was begun with the container of a service: if it is ready the old
 // one goes, if it failed the old one comes back. If it was broken off, or the engine is
 // gone, everything is left for the next run to go on with.
-func (t *Target) conclude(ctx context.Context, s *spec.Service, id string, old *handover, err error) error {
+func (t *Target) conclude(ctx context.Context, s *spec.Service, id string, old *handover, err error, p plan.Progress) error {
 	switch {
 	case err == nil && old == nil:
 		return nil
 	case err == nil:
-		if err := t.removeContainer(ctx, old.id, silent{}); err != nil {
+		if err := t.removeContainer(ctx, old.id, p); err != nil {
 			return fmt.Errorf("remove the container before it: %w", err)
 		}
 		return nil
@@ -290,7 +284,7 @@ func (t *Target) conclude(ctx context.Context, s *spec.Service, id string, old *
 	}
 	failure.Log = t.lastWords(ctx, id)
 	if old != nil {
-		t.goBack(ctx, s, id, old, failure)
+		t.goBack(ctx, s, id, old, failure, p)
 	}
 	return failure
 }
@@ -309,12 +303,12 @@ func (t *Target) lastWords(ctx context.Context, id string) []string {
 
 // goBack removes the container that failed and starts the old one again, and writes into
 // the failure what came of it.
-func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *handover, failure *plan.Failure) {
+func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *handover, failure *plan.Failure, p plan.Progress) {
 	if s.NoRollback && t.everRan(ctx, id) {
 		failure.Kept = fmt.Sprintf("the container before it is kept, stopped, as %s%s and not started again, since its data may have been migrated (x-flumen.rollback: none)", old.name, prevSuffix)
 		return
 	}
-	if err := t.undo(ctx, s, id, old); err != nil {
+	if err := t.undo(ctx, s, id, old, p); err != nil {
 		failure.Kept = "going back to the container before it did not work: " + err.Error()
 		return
 	}
@@ -335,8 +329,8 @@ func (t *Target) everRan(ctx context.Context, id string) bool {
 
 // undo removes the new container and brings the old one back. The new one may take its
 // whole stop grace, since it may have data to write; the clock runs from then on.
-func (t *Target) undo(ctx context.Context, s *spec.Service, id string, old *handover) error {
-	if err := t.removeContainer(ctx, id, silent{}); err != nil {
+func (t *Target) undo(ctx context.Context, s *spec.Service, id string, old *handover, p plan.Progress) error {
+	if err := t.removeContainer(ctx, id, p); err != nil {
 		if discardErr := t.discard(ctx, id); discardErr != nil {
 			return fmt.Errorf("remove the new one: %w", errors.Join(err, discardErr))
 		}

@@ -305,6 +305,7 @@ func (f whenStarted) Reached(phase spec.Phase) {
 	}
 }
 func (whenStarted) Doing(string, int64, int64) {}
+func (whenStarted) Left(string)                {}
 
 func TestTimeoutRollsBack(t *testing.T) {
 	eachWorld(t, func(w world) {

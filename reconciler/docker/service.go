@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -38,6 +40,7 @@ func (t *Target) applyService(ctx context.Context, c plan.Change, p plan.Progres
 	case plan.Wait:
 		return t.watchOver(ctx, c.Want.(*spec.Service), c.Have, p)
 	case plan.Remove:
+		p.Doing("stopping", 0, 0)
 		return t.removeContainer(ctx, c.Have.ID, p)
 	default:
 		panic("docker: unknown change " + string(c.Verb()))
@@ -52,7 +55,7 @@ func (t *Target) createService(ctx context.Context, s *spec.Service, p plan.Prog
 	name := s.Container
 	if len(s.Files) > 0 {
 		name += nextSuffix
-		if err := t.removeLeftover(ctx, name); err != nil {
+		if err := t.removeLeftover(ctx, name, p); err != nil {
 			return err
 		}
 	}
@@ -67,7 +70,7 @@ func (t *Target) createService(ctx context.Context, s *spec.Service, p plan.Prog
 		}
 	}
 	p.Reached(spec.Created)
-	return t.conclude(ctx, s, id, nil, t.bringUp(ctx, s, id, p))
+	return t.conclude(ctx, s, id, nil, t.bringUp(ctx, s, id, p), p)
 }
 
 // make creates a container with its files and networks. If old is given, it takes over
@@ -294,16 +297,16 @@ func (t *Target) startAgain(ctx context.Context, s *spec.Service, have drift.Fou
 	switch {
 	case c.State.Paused:
 	case t.ofEarlier(c, s):
-		return t.settle(ctx, s, c, t.bringUpOld(ctx, s, c, p))
+		return t.settle(ctx, s, c, t.bringUpOld(ctx, s, c, p), p)
 	default:
-		return t.settle(ctx, s, c, t.bringUp(ctx, s, c.ID, p))
+		return t.settle(ctx, s, c, t.bringUp(ctx, s, c.ID, p), p)
 	}
 	if err := t.engine.ContainerUnpause(ctx, c.ID); err != nil {
 		return fmt.Errorf("unpause: %w", stale(err))
 	}
 	t.acts.acted(c.ID)
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p), p)
 }
 
 func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found, p plan.Progress) error {
@@ -317,10 +320,10 @@ func (t *Target) restart(ctx context.Context, s *spec.Service, have drift.Found,
 	})
 	t.acts.acted(c.ID)
 	if err != nil {
-		return t.settle(ctx, s, c, t.gone(ctx, c.ID, err))
+		return t.settle(ctx, s, c, t.gone(ctx, c.ID, err), p)
 	}
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Now(), p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Now(), p), p)
 }
 
 // watchOver waits, and finishes a replacement that was broken off while waiting.
@@ -332,17 +335,17 @@ func (t *Target) watchOver(ctx context.Context, s *spec.Service, have drift.Foun
 	if c.State.Running {
 		p.Reached(spec.Started)
 	}
-	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p))
+	return t.settle(ctx, s, c, t.wait(ctx, s, c.ID, time.Time{}, p), p)
 }
 
 // settle concludes what was done to a container that may itself be the new half of a
 // replacement which a crash broke off.
-func (t *Target) settle(ctx context.Context, s *spec.Service, c container.InspectResponse, err error) error {
+func (t *Target) settle(ctx context.Context, s *spec.Service, c container.InspectResponse, err error, p plan.Progress) error {
 	old, lookErr := t.predecessor(context.WithoutCancel(ctx), c)
 	if lookErr != nil {
 		return errors.Join(err, lookErr)
 	}
-	return t.conclude(ctx, s, c.ID, old, err)
+	return t.conclude(ctx, s, c.ID, old, err, p)
 }
 
 func (t *Target) rename(ctx context.Context, id, name string) error {
@@ -354,12 +357,14 @@ func (t *Target) rename(ctx context.Context, id, name string) error {
 }
 
 // removeContainer stops and removes a container. Its volumes stay, the anonymous ones
-// too.
+// too: those that nothing else has are said to be left.
 func (t *Target) removeContainer(ctx context.Context, id string, p plan.Progress) error {
-	p.Doing("stopping", 0, 0)
 	ctx = context.WithoutCancel(ctx)
-	err := t.engine.ContainerStop(ctx, id, container.StopOptions{})
-	t.acts.acted(id)
+	c, err := t.engine.ContainerInspect(ctx, id)
+	if err == nil {
+		err = t.engine.ContainerStop(ctx, id, container.StopOptions{})
+		t.acts.acted(id)
+	}
 	if err == nil {
 		err = t.engine.ContainerRemove(ctx, id, container.RemoveOptions{})
 		t.acts.acted(id)
@@ -367,5 +372,20 @@ func (t *Target) removeContainer(ctx context.Context, id string, p plan.Progress
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}
+	if err == nil {
+		t.sayLeft(ctx, c, p)
+	}
 	return err
+}
+
+// sayLeft says which anonymous volumes of a container that is gone no other one has.
+func (t *Target) sayLeft(ctx context.Context, gone container.InspectResponse, p plan.Progress) {
+	volumes := anonymousVolumes(gone)
+	for _, at := range slices.Sorted(maps.Keys(volumes)) {
+		name := volumes[at]
+		users, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("volume", name))})
+		if err == nil && len(users) == 0 {
+			p.Left("volume " + name + ", which was " + at + " in " + nameOfContainer(gone))
+		}
+	}
 }

@@ -57,7 +57,7 @@ func (e *slowToStop) ContainerStart(ctx context.Context, id string, _ container.
 func TestOldContainerIsStartedHoweverLongTheNewOneTakesToStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := &slowToStop{grace: 2 * undoTime}
-		if err := New(engine).undo(t.Context(), &spec.Service{}, "new", &handover{id: "old", name: "x", ran: true}); err != nil {
+		if err := New(engine).undo(t.Context(), &spec.Service{}, "new", &handover{id: "old", name: "x", ran: true}, silent{}); err != nil {
 			t.Error(err)
 		}
 		if engine.started != "old" {

@@ -37,7 +37,7 @@ func (t *Target) update(ctx context.Context, c plan.Update, p plan.Progress) err
 		return t.startAgain(ctx, s, c.Have, p)
 	}
 	p.Reached(spec.Started)
-	return t.settle(ctx, s, have, t.wait(ctx, s, id, time.Time{}, p))
+	return t.settle(ctx, s, have, t.wait(ctx, s, id, time.Time{}, p), p)
 }
 
 // updateInPlace is not to be broken off: a container between two networks has none.

@@ -180,3 +180,12 @@ func (p *progress) Reached(phase spec.Phase) {
 }
 
 func (p *progress) Doing(string, int64, int64) {}
+
+func (p *progress) Left(string) {}
+
+// silent is progress that nobody follows.
+type silent struct{}
+
+func (silent) Reached(spec.Phase)         {}
+func (silent) Doing(string, int64, int64) {}
+func (silent) Left(string)                {}

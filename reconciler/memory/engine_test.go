@@ -16,6 +16,7 @@ type silent struct{}
 
 func (silent) Reached(spec.Phase)         {}
 func (silent) Doing(string, int64, int64) {}
+func (silent) Left(string)                {}
 
 // running gives an engine with one service that runs, and how to look at that.
 func running(t *testing.T, restart string) (*memory.Engine, func() drift.Found, *memory.Target) {

@@ -21,6 +21,9 @@ type Progress interface {
 	// Doing says what is being done now, in a few words: "pulling", "waiting for
 	// health". done and total count bytes or steps; a total of 0 is not known.
 	Doing(what string, done, total int64)
+	// Left names something with data that nothing uses any more, and that stays:
+	// "volume 3f9c…, which was /data in shop-db-1".
+	Left(what string)
 }
 
 // Failure is why a service did not become ready.

@@ -146,6 +146,7 @@ type progress struct{}
 
 func (progress) Reached(spec.Phase)         {}
 func (progress) Doing(string, int64, int64) {}
+func (progress) Left(string)                {}
 
 // mayBegin checks that nothing of a tier is made before the tiers below are ready.
 func (w *world) mayBegin(want spec.Desired, stage plan.Stage, step plan.Step) {

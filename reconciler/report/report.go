@@ -39,6 +39,9 @@ type Step struct {
 	Outcome Outcome       `json:"outcome"`
 	Error   string        `json:"error,omitempty"`
 	Log     []string      `json:"log,omitempty"` // the last lines of what failed
+	// Left names data that nothing uses any more: volumes without a name, of containers
+	// that are gone.
+	Left []string `json:"left,omitempty"`
 	// Unready: it was made or started, and did not become ready.
 	Unready bool          `json:"unready,omitempty"`
 	Took    time.Duration `json:"took_ns"`

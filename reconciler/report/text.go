@@ -16,6 +16,7 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 			s.text(w, paint)
 		}
 	}
+	r.TextOfLeft(w, paint)
 	for _, h := range r.Held {
 		fmt.Fprintf(w, "%s %s (rule %s): %s\n", paint.On(plan.Yellow, "held"), h.Ref, h.Rule, h.Reason)
 	}
@@ -23,6 +24,15 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 		fmt.Fprintf(w, "%s %s\n", paint.On(plan.Red, "error"), r.Fault)
 	}
 	fmt.Fprintln(w, r.Summary(paint))
+}
+
+// TextOfLeft writes what data the run left that nothing uses any more.
+func (r Report) TextOfLeft(w io.Writer, paint plan.Paint) {
+	for _, s := range r.Steps {
+		for _, what := range s.Left {
+			fmt.Fprintf(w, "%s %s: its data stays, and nothing uses it any more\n", paint.On(plan.Yellow, "left"), what)
+		}
+	}
 }
 
 func (s Step) text(w io.Writer, paint plan.Paint) {

@@ -238,6 +238,7 @@ func (r *recorder) Reached(phase spec.Phase) {
 }
 
 func (*recorder) Doing(string, int64, int64) {}
+func (*recorder) Left(string)                {}
 
 func (r *recorder) phases() []spec.Phase {
 	r.mu.Lock()
