@@ -110,9 +110,12 @@ type Mount struct {
 
 	Propagation    string // bind
 	CreateHostPath bool   // bind: make a missing source directory, as Compose's short form does
+	SELinux        string // bind: "z" or "Z", relabel the source for all containers or for this one
 	NoCopy         bool   // volume: do not fill an empty one from the image
+	Subpath        string // volume: mount this directory of it
 	TmpfsSize      int64  // bytes
 	TmpfsMode      uint32
+	TmpfsOptions   []string // other options of mount(8), sorted: "noexec", "uid=1000"
 
 	// Digest is that of the content of what is bound, when it is a regular file
 	// or a directory mounted read-only; "" otherwise. Modified is when the newest

@@ -69,11 +69,14 @@ func (m Mount) fields(f Fields, ignoreContent bool) {
 	f.set(prefix+".source", m.Source)
 	f.flag(prefix+".read_only", m.ReadOnly)
 	f.set(prefix+".propagation", m.Propagation)
+	f.set(prefix+".selinux", m.SELinux)
 	f.flag(prefix+".nocopy", m.NoCopy)
+	f.set(prefix+".subpath", m.Subpath)
 	f.bytes(prefix+".size", m.TmpfsSize)
 	if m.TmpfsMode != 0 {
 		f.set(prefix+".mode", fmt.Sprintf("%#o", m.TmpfsMode))
 	}
+	f.set(prefix+".options", strings.Join(slices.DeleteFunc(slices.Clone(m.TmpfsOptions), isTmpfsDefault), ","))
 	switch {
 	case ignoreContent:
 	case m.Secret && m.Digest != "":
@@ -81,6 +84,11 @@ func (m Mount) fields(f Fields, ignoreContent bool) {
 	default:
 		f.set("file."+m.Target, m.Digest)
 	}
+}
+
+// isTmpfsDefault tells whether the engine gives a tmpfs this option anyway.
+func isTmpfsDefault(option string) bool {
+	return option == "noexec" || option == "nosuid" || option == "nodev"
 }
 
 // fields gives a config's digest. Of a secret it gives what the digest covers,

@@ -60,6 +60,16 @@ var attributes = []struct {
 	}, func(s *spec.Service) {
 		s.Mounts = []spec.Mount{{Type: spec.MountTmpfs, Target: "/tmp", TmpfsSize: 32 << 20, TmpfsMode: 0o700}}
 	}, []string{"mount./run", "mount./tmp.mode", "mount./tmp.size"}},
+	{"tmpfs with options", func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountTmpfs, Target: "/run", TmpfsSize: 1 << 20, TmpfsMode: 0o700, TmpfsOptions: []string{"exec", "uid=1000"}}}
+	}, func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountTmpfs, Target: "/run", TmpfsSize: 1 << 20, TmpfsMode: 0o700, ReadOnly: true, TmpfsOptions: []string{"noexec"}}}
+	}, []string{"mount./run.options", "mount./run.read_only"}},
+	{"bind relabelled for SELinux", func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/etc", Target: "/a", ReadOnly: true, SELinux: "z"}}
+	}, func(s *spec.Service) {
+		s.Mounts = []spec.Mount{{Type: spec.MountBind, Source: "/etc", Target: "/a", ReadOnly: true, SELinux: "Z", CreateHostPath: true}}
+	}, []string{"mount./a.selinux"}},
 	{"anonymous volume", func(s *spec.Service) { s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data"}} }, func(s *spec.Service) { s.Mounts = nil }, []string{"mount./data"}},
 	{"anonymous volume without the image's files", func(s *spec.Service) {
 		s.Mounts = []spec.Mount{{Type: spec.MountVolume, Target: "/data", NoCopy: true}}

@@ -32,6 +32,10 @@ func drawMounts(mounts []spec.Mount, moved map[string]string, h *container.HostC
 			h.Binds = append(h.Binds, bind)
 			continue
 		}
+		if len(m.TmpfsOptions) > 0 {
+			drawTmpfs(m, h)
+			continue
+		}
 		h.Mounts = append(h.Mounts, drawMount(m))
 	}
 	for _, target := range slices.Sorted(maps.Keys(moved)) {
@@ -40,9 +44,9 @@ func drawMounts(mounts []spec.Mount, moved map[string]string, h *container.HostC
 }
 
 // drawBind writes a bind mount whose source the engine shall make when it is missing:
-// before API 1.42 only this older form does so.
+// before API 1.42 only this older form does so. It is the only one that relabels.
 func drawBind(m spec.Mount) (string, bool) {
-	if m.Type != spec.MountBind || !m.CreateHostPath || strings.Contains(m.Source+m.Target, ":") {
+	if m.Type != spec.MountBind || !m.CreateHostPath && m.SELinux == "" || strings.Contains(m.Source+m.Target, ":") {
 		return "", false
 	}
 	mode := "rw"
@@ -52,6 +56,9 @@ func drawBind(m spec.Mount) (string, bool) {
 	if m.Propagation != "" {
 		mode += "," + m.Propagation
 	}
+	if m.SELinux != "" {
+		mode += "," + m.SELinux
+	}
 	return m.Source + ":" + m.Target + ":" + mode, true
 }
 
@@ -60,13 +67,31 @@ func drawMount(m spec.Mount) mount.Mount {
 	switch {
 	case m.Type == spec.MountBind && m.Propagation != "":
 		out.BindOptions = &mount.BindOptions{Propagation: mount.Propagation(m.Propagation)}
-	case m.Type == spec.MountVolume && m.NoCopy:
-		out.VolumeOptions = &mount.VolumeOptions{NoCopy: true}
+	case m.Type == spec.MountVolume && (m.NoCopy || m.Subpath != ""):
+		out.VolumeOptions = &mount.VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}
 	case m.Type == spec.MountTmpfs && (m.TmpfsSize != 0 || m.TmpfsMode != 0):
 		// The engine prints Mode in octal as it is: the bits are Unix's, not Go's.
 		out.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: m.TmpfsSize, Mode: os.FileMode(m.TmpfsMode)}
 	}
 	return out
+}
+
+// drawTmpfs writes a tmpfs with options for which the newer form has no place.
+func drawTmpfs(m spec.Mount, h *container.HostConfig) {
+	options := slices.Clone(m.TmpfsOptions)
+	if m.ReadOnly {
+		options = append(options, "ro")
+	}
+	if m.TmpfsSize != 0 {
+		options = append(options, "size="+strconv.FormatInt(m.TmpfsSize, 10))
+	}
+	if m.TmpfsMode != 0 {
+		options = append(options, "mode="+strconv.FormatUint(uint64(m.TmpfsMode), 8))
+	}
+	if h.Tmpfs == nil {
+		h.Tmpfs = map[string]string{}
+	}
+	h.Tmpfs[m.Target] = strings.Join(options, ",")
 }
 
 // readMounts reads the mounts of a container, by target. What is mounted is told by
@@ -96,11 +121,20 @@ func readMounts(c container.InspectResponse) []spec.Mount {
 
 func readMount(p container.MountPoint, asked mount.Mount) spec.Mount {
 	m := spec.Mount{Type: spec.MountType(p.Type), Target: p.Destination, Source: p.Source, ReadOnly: !p.RW}
+	modes := strings.Split(p.Mode, ",")
 	if m.Type == spec.MountBind {
 		m.Propagation = string(p.Propagation)
+		for _, label := range []string{"z", "Z"} {
+			if slices.Contains(modes, label) {
+				m.SELinux = label
+			}
+		}
 		return m
 	}
-	m.NoCopy = asked.VolumeOptions != nil && asked.VolumeOptions.NoCopy || slices.Contains(strings.Split(p.Mode, ","), "nocopy")
+	m.NoCopy = slices.Contains(modes, "nocopy")
+	if o := asked.VolumeOptions; o != nil {
+		m.NoCopy, m.Subpath = m.NoCopy || o.NoCopy, o.Subpath
+	}
 	if m.Source = p.Name; anonymousName.MatchString(p.Name) {
 		m.Source = ""
 	}
@@ -121,6 +155,7 @@ func readTmpfsOptions(target, options string) spec.Mount {
 	for option := range strings.SplitSeq(options, ",") {
 		name, value, _ := strings.Cut(option, "=")
 		switch name {
+		case "", "rw":
 		case "ro":
 			out.ReadOnly = true
 		case "size":
@@ -128,8 +163,11 @@ func readTmpfsOptions(target, options string) spec.Mount {
 		case "mode":
 			mode, _ := strconv.ParseUint(value, 8, 32)
 			out.TmpfsMode = uint32(mode)
+		default:
+			out.TmpfsOptions = append(out.TmpfsOptions, option)
 		}
 	}
+	slices.Sort(out.TmpfsOptions)
 	return out
 }
 

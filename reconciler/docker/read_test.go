@@ -178,7 +178,7 @@ func drawnMaps(r *rapid.T, s *spec.Service) {
 
 func TestOlderFormOfTmpfsReadsTheSame(t *testing.T) {
 	got := readTmpfsOptions("/tmp", "size=64m,mode=1777,ro,noexec")
-	want := spec.Mount{Type: spec.MountTmpfs, Target: "/tmp", ReadOnly: true, TmpfsSize: 64 << 20, TmpfsMode: 0o1777}
+	want := spec.Mount{Type: spec.MountTmpfs, Target: "/tmp", ReadOnly: true, TmpfsSize: 64 << 20, TmpfsMode: 0o1777, TmpfsOptions: []string{"noexec"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -25,6 +25,10 @@ import (
 // start_interval; older engines refuse the whole container.
 const startIntervalVersion = "1.44"
 
+// subpathVersion is the API version from which a part of a volume can be mounted; older
+// engines mount all of it.
+const subpathVersion = "1.45"
+
 func (t *Target) applyService(ctx context.Context, c plan.Change, p plan.Progress) error {
 	switch c := c.(type) {
 	case plan.Create:
@@ -96,10 +100,18 @@ func (t *Target) make(ctx context.Context, s *spec.Service, name string, old *ha
 
 // supports refuses what the engine would refuse, in words that help.
 func (t *Target) supports(s *spec.Service) error {
-	if s.Health == nil || s.Health.StartInterval == 0 || versions.GreaterThanOrEqualTo(t.engine.ClientVersion(), startIntervalVersion) {
-		return nil
+	speaks := t.engine.ClientVersion()
+	lacks := func(what, version, docker string) error {
+		return fmt.Errorf("%s needs a Docker engine with API %s (Docker %s) or later, and this one speaks %s: leave it out, or upgrade the engine", what, version, docker, speaks)
 	}
-	return fmt.Errorf("healthcheck.start_interval needs a Docker engine with API %s (Docker 25) or later, and this one speaks %s: leave it out, or upgrade the engine", startIntervalVersion, t.engine.ClientVersion())
+	if s.Health != nil && s.Health.StartInterval != 0 && versions.LessThan(speaks, startIntervalVersion) {
+		return lacks("healthcheck.start_interval", startIntervalVersion, "25")
+	}
+	hasSubpath := slices.ContainsFunc(s.Mounts, func(m spec.Mount) bool { return m.Subpath != "" })
+	if hasSubpath && versions.LessThan(speaks, subpathVersion) {
+		return lacks("volume.subpath", subpathVersion, "26")
+	}
+	return nil
 }
 
 // plot gathers what the blueprint of a service needs, and draws it.

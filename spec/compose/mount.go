@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -25,7 +26,7 @@ func (c *conversion) mounts(one *spec.Service, s types.ServiceConfig) {
 	for _, text := range s.Tmpfs {
 		m, err := tmpfs(text)
 		if err != nil {
-			c.fault(c.item(s.Name, "tmpfs", text), "size and mode are supported", "%v", err)
+			c.fault(c.item(s.Name, "tmpfs", text), `write it as in "/run:size=64m,mode=1777,noexec"`, "%v", err)
 			continue
 		}
 		one.Mounts = append(one.Mounts, m)
@@ -40,7 +41,9 @@ func (c *conversion) mount(at place, v types.ServiceVolumeConfig) (spec.Mount, b
 		if v.Source != "" {
 			m.Volume, m.Source = v.Source, c.project.Volumes[v.Source].Name
 		}
-		m.NoCopy = v.Volume != nil && v.Volume.NoCopy
+		if v.Volume != nil {
+			m.NoCopy, m.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+		}
 	case types.VolumeTypeTmpfs:
 		m.Source = ""
 		if v.Tmpfs != nil {
@@ -49,14 +52,27 @@ func (c *conversion) mount(at place, v types.ServiceVolumeConfig) (spec.Mount, b
 	case types.VolumeTypeBind:
 		m.CreateHostPath = true
 		if v.Bind != nil {
-			m.CreateHostPath, m.Propagation = bool(v.Bind.CreateHostPath), v.Bind.Propagation
+			m.CreateHostPath, m.Propagation, m.SELinux = bool(v.Bind.CreateHostPath), v.Bind.Propagation, v.Bind.SELinux
 		}
+		c.checkSELinux(at, m)
 		c.bind(at, &m)
 	default:
 		c.fault(at, "use bind, volume or tmpfs", "mounts of type %q: this version of flumen-agent cannot do this yet", v.Type)
 		return m, false
 	}
 	return m, true
+}
+
+// checkSELinux: only the engine's older form of a mount can relabel, and it has colons
+// between its parts.
+func (c *conversion) checkSELinux(at place, m spec.Mount) {
+	switch {
+	case m.SELinux == "":
+	case m.SELinux != types.SELinuxShared && m.SELinux != types.SELinuxPrivate:
+		c.fault(at, "write z (shared by containers) or Z (for this one)", "selinux %q is unknown", m.SELinux)
+	case strings.Contains(m.Source+m.Target, ":"):
+		c.fault(at, "", "the engine cannot relabel %s for SELinux, since a colon is in its path", m.Source)
+	}
 }
 
 // bind looks at what is bound: whether it is there, and what it holds.
@@ -104,7 +120,9 @@ func tmpfs(text string) (spec.Mount, error) {
 		key, value, _ := strings.Cut(option, "=")
 		var err error
 		switch key {
-		case "":
+		case "", "rw":
+		case "ro":
+			m.ReadOnly = true
 		case "size":
 			m.TmpfsSize, err = units.RAMInBytes(value)
 		case "mode":
@@ -112,11 +130,37 @@ func tmpfs(text string) (spec.Mount, error) {
 			mode, err = strconv.ParseUint(value, 8, 32)
 			m.TmpfsMode = uint32(mode)
 		default:
-			err = fmt.Errorf("this version of flumen-agent cannot do this yet")
+			err = checkTmpfsOption(option)
+			m.TmpfsOptions = append(m.TmpfsOptions, option)
 		}
 		if err != nil {
 			return m, fmt.Errorf("tmpfs option %q: %w", option, err)
 		}
 	}
+	slices.Sort(m.TmpfsOptions)
 	return m, nil
+}
+
+// tmpfsFlags and tmpfsNumbers are the options that the engine takes, besides size and mode;
+// it finds the others wrong only when the container is made.
+var (
+	tmpfsFlags = []string{
+		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "mand", "noatime", "nodev", "nodiratime", "noexec", "nomand",
+		"norelatime", "nostrictatime", "nosuid", "rbind", "relatime", "remount", "strictatime", "suid", "sync",
+	}
+	tmpfsNumbers = []string{"uid", "gid", "nr_inodes", "nr_blocks"}
+)
+
+func checkTmpfsOption(option string) error {
+	key, value, valued := strings.Cut(option, "=")
+	switch {
+	case valued && (slices.Contains(tmpfsNumbers, key) || key == "mpol"):
+		if _, err := strconv.ParseUint(strings.TrimRight(value, "kmgKMG"), 10, 64); err != nil && key != "mpol" {
+			return fmt.Errorf("%q is not a number", value)
+		}
+		return nil
+	case !valued && slices.Contains(tmpfsFlags, key):
+		return nil
+	}
+	return errors.New("the engine knows no such option")
 }

@@ -43,8 +43,8 @@ var supported = []string{
 	"services.*.ports.[]{target,published,host_ip,protocol,mode,name,app_protocol}",
 	"services.*.ulimits.*{soft,hard}",
 	"services.*.volumes.[]{type,source,target,read_only,consistency}",
-	"services.*.volumes.[].bind{create_host_path,propagation}",
-	"services.*.volumes.[].volume{nocopy}",
+	"services.*.volumes.[].bind{create_host_path,propagation,selinux}",
+	"services.*.volumes.[].volume{nocopy,subpath}",
 	"services.*.volumes.[].tmpfs{size,mode}",
 
 	// Inert: for Compose's own commands, or a note to people.

@@ -57,7 +57,7 @@ func (l *load) checkPort(at place, text string) {
 
 // volumeOptions are those of the short form; cached, delegated and consistent
 // are hints for other systems that Compose ignores as well.
-var volumeOptions = slices.Concat([]string{"ro", "rw", "nocopy", "cached", "delegated", "consistent"}, format.Propagations)
+var volumeOptions = slices.Concat([]string{"ro", "rw", "nocopy", "cached", "delegated", "consistent", "z", "Z"}, format.Propagations)
 
 func (l *load) checkVolume(at place, text string) {
 	if _, err := format.ParseVolume(text); err != nil {
