@@ -29,7 +29,7 @@ func (t *Target) Check(ctx context.Context, p plan.Plan) []plan.Obstacle {
 	if err != nil {
 		return nil
 	}
-	var all []plan.Obstacle
+	all := s.room(ctx, p)
 	for _, step := range p.Steps() {
 		for _, o := range s.obstacles(ctx, step.Change) {
 			o.Ref = step.Change.Ref()
@@ -82,10 +82,7 @@ func (s survey) image(ctx context.Context, name string) image.InspectResponse {
 
 // obstacles checks one change.
 func (s survey) obstacles(ctx context.Context, c plan.Change) []plan.Obstacle {
-	switch want := wantOf(c).(type) {
-	case *spec.Image:
-		return s.disk(ctx, haveOf(c))
-	case *spec.Service:
+	if want, ok := wantOf(c).(*spec.Service); ok {
 		return s.service(ctx, c, want, haveOf(c))
 	}
 	return nil

@@ -41,33 +41,52 @@ func (s survey) binds(want *spec.Service) (all []plan.Obstacle) {
 	return all
 }
 
-// minFree is how much room an engine has to have for an image at least: a base image and
-// a layer or two.
+// minFree is how much room an engine has to have for new images at least: a base image
+// and a layer or two.
 const minFree = units.GiB
 
-// disk wants room for an image: as much as the one before it took.
-func (s survey) disk(ctx context.Context, have drift.Found) []plan.Obstacle {
-	if !s.here {
+// room wants room for all images that a plan pulls and builds: as much as those before
+// them took. Where there is none, none of them is begun.
+func (s survey) room(ctx context.Context, p plan.Plan) (all []plan.Obstacle) {
+	var images []spec.Ref
+	var needed int64
+	for _, step := range p.Steps() {
+		if _, ok := wantOf(step.Change).(*spec.Image); ok {
+			images = append(images, step.Change.Ref())
+			needed += s.size(ctx, haveOf(step.Change))
+		}
+	}
+	if len(images) == 0 || !s.here {
 		return nil
 	}
 	free, err := freeBytes(s.info.DockerRootDir)
 	if err != nil {
 		return nil
 	}
-	needed := int64(minFree)
-	if info, err := s.engine.ImageInspect(ctx, have.ID); have.ID != "" && err == nil {
-		needed = max(needed, info.Size)
+	if reason := tooFull(s.info.DockerRootDir, free, max(needed, minFree)); reason != "" {
+		for _, ref := range images {
+			all = append(all, plan.Obstacle{Ref: ref, Rule: ruleDisk, Reason: reason})
+		}
 	}
-	if reason := tooFull(s.info.DockerRootDir, free, needed); reason != "" {
-		return []plan.Obstacle{{Rule: ruleDisk, Reason: reason}}
+	return all
+}
+
+// size is that of an image, or 0 for one that is not there.
+func (s survey) size(ctx context.Context, have drift.Found) int64 {
+	if have.ID == "" {
+		return 0
 	}
-	return nil
+	info, err := s.engine.ImageInspect(ctx, have.ID)
+	if err != nil {
+		return 0
+	}
+	return info.Size
 }
 
 func tooFull(dir string, free, needed int64) string {
 	if free >= needed {
 		return ""
 	}
-	return fmt.Sprintf("%s is free on the disk of %s, where the engine keeps its images, and %s are needed: make room, for instance with docker image prune",
+	return fmt.Sprintf("%s is free on the disk of %s, where the engine keeps its images, and the new images need about %s: make room, for instance with docker image prune",
 		units.BytesSize(float64(free)), dir, units.BytesSize(float64(needed)))
 }

@@ -8,14 +8,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/nat"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
@@ -174,14 +178,67 @@ func (w world) overNetwork() *client.Client {
 	return remote
 }
 
-func TestAFullDiskIsExplained(t *testing.T) {
-	t.Parallel()
-	if got := tooFull("/var/lib/docker", 300<<20, minFree); got != "300MiB is free on the disk of /var/lib/docker, where the engine keeps its images, and 1GiB are needed: make room, for instance with docker image prune" {
-		t.Error(got)
-	}
-	if got := tooFull("/var/lib/docker", minFree, minFree); got != "" {
-		t.Error(got)
-	}
+// onDisk is an engine that keeps its images somewhere else.
+type onDisk struct {
+	client.APIClient
+	dir string
+}
+
+func (e onDisk) Info(ctx context.Context) (system.Info, error) {
+	info, err := e.APIClient.Info(ctx)
+	info.DockerRootDir = e.dir
+	info.Name, _ = os.Hostname() // for the checks that are made of an engine here only
+	return info, err
+}
+
+func TestAFullDiskHoldsAllImages(t *testing.T) {
+	eachWorld(t, func(w world) {
+		small := w.TempDir()
+		if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=100m"); err != nil {
+			enginetest.Lacks(w.T, "the right to mount a small disk: "+err.Error())
+		}
+		w.Cleanup(func() { syscall.Unmount(small, 0) })
+		w.target = New(onDisk{w.engine, small})
+		p := planOf(plan.Create{Want: &spec.Image{Name: "app:1"}}, plan.Create{Want: w.service("one")}, plan.Create{Want: &spec.Image{Name: "app:2"}})
+		var held []spec.Ref
+		for _, o := range w.target.Check(w.Context(), p) {
+			held = append(held, o.Ref)
+			want := "100MiB is free on the disk of " + small + ", where the engine keeps its images, and the new images need about 1GiB: make room, for instance with docker image prune"
+			if o.Rule != ruleDisk || o.Reason != want {
+				w.Errorf("obstacle %v", o)
+			}
+		}
+		if diff := cmp.Diff([]spec.Ref{{Kind: spec.KindImage, Name: "app:1"}, {Kind: spec.KindImage, Name: "app:2"}}, held); diff != "" {
+			w.Error(diff)
+		}
+	})
+}
+
+// sized is an engine whose images are all as large.
+type sized struct {
+	onDisk
+	bytes int64
+}
+
+func (e sized) ImageInspect(context.Context, string, ...client.ImageInspectOption) (image.InspectResponse, error) {
+	return image.InspectResponse{Size: e.bytes}, nil
+}
+
+func TestNewImagesNeedAsMuchAsAllBeforeThem(t *testing.T) {
+	eachWorld(t, func(w world) {
+		dir := w.TempDir()
+		free, err := freeBytes(dir)
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.target = New(sized{onDisk{w.engine, dir}, free * 3 / 5})
+		first := plan.Update{Want: &spec.Image{Name: "app:1"}, Have: drift.Found{ID: "sha256:1"}}
+		second := plan.Update{Want: &spec.Image{Name: "app:2"}, Have: drift.Found{ID: "sha256:2"}}
+		w.mustPass(first)
+		if all := w.target.Check(w.Context(), planOf(first, second)); len(all) != 2 {
+			w.Errorf("obstacles: %v", all)
+		}
+	})
 }
 
 func TestADiskWithRoomIsNoObstacle(t *testing.T) {

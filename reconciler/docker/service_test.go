@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/versions"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -329,6 +330,30 @@ func TestLogsGiveTheLastLines(t *testing.T) {
 			if diff := cmp.Diff([]string{"b", "c"}, lines); diff != "" {
 				w.Errorf("tty %v: %s", tty, diff)
 			}
+		}
+	})
+}
+
+func TestPartOfAVolumeIsMounted(t *testing.T) {
+	eachWorld(t, func(w world) {
+		// A volume that has a folder from the beginning: the engine's own.
+		volume := &spec.Volume{Key: "etc", Name: w.project + "_etc", DriverOpts: map[string]string{"type": "none", "o": "bind", "device": "/etc"}}
+		reads := w.service("reads", job("0"), func(s *spec.Service) {
+			s.Command = []string{"holds", "/part/01autoremove", "APT"}
+			s.Mounts = []spec.Mount{{Type: spec.MountVolume, Volume: "etc", Source: volume.Name, Target: "/part", ReadOnly: true, Subpath: "apt/apt.conf.d"}}
+		})
+		err := w.converge(w.desired(volume, reads))
+		if versions.LessThan(w.engine.ClientVersion(), subpathVersion) {
+			if err == nil || !strings.Contains(err.Error(), "volume.subpath needs a Docker engine with API 1.45") {
+				w.Errorf("got %v, want a word about subpath", err)
+			}
+			return
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+		if d := w.drift(w.desired(volume, reads)); !d.InSync() {
+			w.Error(d)
 		}
 	})
 }
