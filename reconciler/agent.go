@@ -344,18 +344,21 @@ func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (con
 	return condemned
 }
 
-// tidy removes what a revision that became ready leaves behind: images built for
-// revisions before the last good one, which nobody will go back to. An agent that has
-// seen only one revision does not know what was good before, and removes nothing.
+// tidy removes what a revision that became ready leaves behind.
 func (a *Agent) tidy(ctx context.Context, want spec.Desired, rep report.Report) {
-	if !rep.Ready || a.watches(want) != "" || len(a.past) > 0 && a.past[0].Revision.ID == want.Revision.ID {
+	if !rep.Ready || a.watches(want) != "" {
 		return
 	}
-	a.past = append([]spec.Desired{want}, a.past[:min(1, len(a.past))]...)
-	if len(a.past) < 2 {
+	if len(a.past) == 0 || a.past[0].Revision.ID != want.Revision.ID {
+		a.past = append([]spec.Desired{want}, a.past[:min(1, len(a.past))]...)
+	}
+	s, news := a.standing.keeping(want)
+	if !news {
 		return
 	}
-	removed, err := a.Reconciler.Prune(ctx, a.past)
+	a.know(s)
+	a.save(ctx)
+	removed, err := a.Reconciler.Prune(ctx, want.Project, s)
 	if err != nil {
 		a.Log.Warn("old images not removed", "err", err)
 	}

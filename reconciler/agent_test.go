@@ -235,27 +235,34 @@ type hoarder struct {
 	kept [][]string
 }
 
-func (h *hoarder) PruneImages(_ context.Context, keep []spec.Desired) ([]string, error) {
-	var revisions []string
-	for _, want := range keep {
-		revisions = append(revisions, want.Revision.ID)
+func (h *hoarder) PruneImages(_ context.Context, _ string, keep []spec.ImageKey) ([]string, error) {
+	var builds []string
+	for _, key := range keep {
+		builds = append(builds, key.Build)
 	}
-	h.kept = append(h.kept, revisions)
+	h.kept = append(h.kept, builds)
 	return nil, nil
+}
+
+// built is a revision that builds an image of its own.
+func built(revision string, services ...*spec.Service) spec.Desired {
+	want := desired(revision, services)
+	want.Tiers[0].Resources[0].(*spec.Image).Build = &spec.Build{Digest: revision}
+	return want
 }
 
 func TestImagesOfTheCurrentAndTheLastGoodRevisionAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, newWorld(), desired("1", []*spec.Service{service("db")}))
+		b := start(t, newWorld(), built("1", service("db")))
 		defer b.stop()
 		h := &hoarder{world: b.world}
 		b.agent.Reconciler.Targets = []Target{h}
-		b.load(desired("2", []*spec.Service{service("db")}), nil)
+		b.load(built("2", service("db")), nil)
 		b.look("engine event")
 		synctest.Wait()
 		b.world.apply[ref("broken")] = fails
-		b.load(desired("3", []*spec.Service{service("db"), service("broken")}), nil)
-		b.load(desired("4", []*spec.Service{service("db")}), nil)
+		b.load(built("3", service("db"), service("broken")), nil)
+		b.load(built("4", service("db")), nil)
 		if diff := cmp.Diff([][]string{{"2", "1"}, {"4", "2"}}, h.kept); diff != "" {
 			t.Error(diff)
 		}

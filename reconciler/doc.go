@@ -43,8 +43,8 @@ type Checker interface {
 }
 
 // Pruner is a Target that makes things nobody declares, such as images built for
-// revisions long gone. It removes those that none of the kept states needs, and says
+// revisions long gone. It removes those of a project that are not to be kept, and says
 // what they were.
 type Pruner interface {
-	PruneImages(ctx context.Context, keep []spec.Desired) (removed []string, err error)
+	PruneImages(ctx context.Context, project string, keep []spec.ImageKey) (removed []string, err error)
 }

@@ -244,11 +244,19 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	return nil
 }
 
-// Prune removes what was made for states that are not among those to keep.
-func (r *Reconciler) Prune(ctx context.Context, keep []spec.Desired) (removed []string, err error) {
+// Prune removes the images that were built for revisions which nobody will go back to: all
+// but those of the two latest that became ready. Where fewer are known, it removes nothing.
+func (r *Reconciler) Prune(ctx context.Context, project string, s Standing) (removed []string, err error) {
+	if len(s.Kept) < keepImages {
+		return nil, nil
+	}
+	var keep []spec.ImageKey
+	for _, k := range s.Kept {
+		keep = append(keep, k.Images...)
+	}
 	for _, t := range r.Targets {
 		if pruner, ok := t.(Pruner); ok {
-			some, e := pruner.PruneImages(ctx, keep)
+			some, e := pruner.PruneImages(ctx, project, keep)
 			removed, err = append(removed, some...), errors.Join(err, e)
 		}
 	}

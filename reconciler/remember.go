@@ -6,6 +6,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/state"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // StandingNote is the name under which a Standing is remembered.
@@ -79,21 +80,24 @@ func (a *Agent) forget() {
 	}
 }
 
-// Note remembers a run that was done without an agent.
-func Note(ctx context.Context, m *state.Store, rep report.Report) error {
-	var s Standing
+// Note remembers a run that was done without an agent, and gives what is known after it.
+// pruneable: there may be images by now that nobody will go back to.
+func Note(ctx context.Context, m *state.Store, want spec.Desired, rep report.Report) (s Standing, pruneable bool, err error) {
 	if err := m.Recall(ctx, StandingNote, &s); err != nil {
-		return err
+		return s, false, err
 	}
 	s = s.want(rep.Revision).after(rep)
 	s.Enforced, s.Why = rep.Revision, ""
+	if rep.Ready {
+		s, pruneable = s.keeping(want)
+	}
 	if err := m.Remember(ctx, StandingNote, s); err != nil {
-		return err
+		return s, false, err
 	}
-	if len(rep.Steps) == 0 {
-		return nil
+	if len(rep.Steps) > 0 {
+		err = m.Record(ctx, rep)
 	}
-	return m.Record(ctx, rep)
+	return s, pruneable, err
 }
 
 // Tell does in a memory, where no agent holds the project, what a request asks for.

@@ -14,6 +14,9 @@ const (
 	keepGood = 20
 	// keepQuarantined bounds how many that failed are.
 	keepQuarantined = 50
+	// keepImages is of how many revisions that became ready the images stay: the current
+	// one and the one before it.
+	keepImages = 2
 )
 
 // Standing is what an agent knows of the revisions of its project, and what people have
@@ -30,10 +33,12 @@ type Standing struct {
 	// Good are the revisions that became ready, the latest first.
 	Good        []spec.Revision `json:"good"`
 	Quarantined []Quarantine    `json:"quarantined"`
-	Pin         *Pin            `json:"pin,omitempty"`
-	Pause       *Pause          `json:"pause,omitempty"`
-	Retries     []Retry         `json:"retries,omitempty"`
-	Looked      Looked          `json:"looked"`
+	// Kept are the images of the latest of Good, in the same order.
+	Kept    []Kept  `json:"kept,omitempty"`
+	Pin     *Pin    `json:"pin,omitempty"`
+	Pause   *Pause  `json:"pause,omitempty"`
+	Retries []Retry `json:"retries,omitempty"`
+	Looked  Looked  `json:"looked"`
 }
 
 // Quarantine is a revision that failed, and is not tried again by itself.
@@ -41,6 +46,12 @@ type Quarantine struct {
 	Revision spec.Revision `json:"revision"`
 	At       time.Time     `json:"at"`
 	Reason   string        `json:"reason"`
+}
+
+// Kept are the images of a revision that may be gone back to.
+type Kept struct {
+	Revision string          `json:"revision"` // its ID
+	Images   []spec.ImageKey `json:"images"`
 }
 
 // Pin keeps an earlier revision in force until another one than Instead is wanted.
@@ -146,6 +157,18 @@ func (s Standing) after(rep report.Report) Standing {
 		s = s.release(rep.Revision).becameReady(rep.Revision)
 	}
 	return s
+}
+
+// keeping has the images of a revision that has just become ready stay. It tells whether
+// that was news.
+func (s Standing) keeping(want spec.Desired) (next Standing, news bool) {
+	id := want.Revision.ID
+	if len(s.Good) == 0 || s.Good[0].ID != id || len(s.Kept) > 0 && s.Kept[0].Revision == id {
+		return s, false
+	}
+	earlier := slices.DeleteFunc(slices.Clone(s.Kept), func(k Kept) bool { return k.Revision == id })
+	s.Kept = append([]Kept{{id, want.ImageKeys()}}, earlier[:min(len(earlier), keepImages-1)]...)
+	return s, true
 }
 
 // release lets a revision be tried again.

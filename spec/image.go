@@ -55,3 +55,23 @@ func (i *Image) Fields() Fields {
 }
 
 func (*Image) resource() {}
+
+// ImageKey tells an image from others of its name: Build is the digest of what it was built
+// from, "" if it was not built.
+type ImageKey struct {
+	Name  string `json:"name"`
+	Build string `json:"build,omitempty"`
+}
+
+// ImageKeys are those of all images.
+func (d Desired) ImageKeys() []ImageKey {
+	var keys []ImageKey
+	for _, image := range Resources[*Image](d) {
+		key := ImageKey{Name: image.Name}
+		if image.Build != nil {
+			key.Build = image.Build.Digest
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}

@@ -71,11 +71,19 @@ func (a *app) agentMemory(ctx context.Context, engineID, project string) (*state
 func (a *app) noteRun(ctx context.Context, c *connection, rep report.Report) {
 	ctx = context.WithoutCancel(ctx)
 	m, err := a.openMemory(ctx, c.engineID, c.want.Project)
-	if err == nil {
-		err = errors.Join(reconciler.Note(ctx, m, rep), m.Close())
-	}
 	if err != nil {
 		a.warn(fmt.Sprintf("this run is not in the history: %v", err))
+		return
+	}
+	s, pruneable, err := reconciler.Note(ctx, m, c.want, rep)
+	if err = errors.Join(err, m.Close()); err != nil {
+		a.warn(fmt.Sprintf("this run is not in the history: %v", err))
+	}
+	if !pruneable {
+		return
+	}
+	if _, err := c.reconciler.Prune(ctx, c.want.Project, s); err != nil {
+		a.warn(fmt.Sprintf("images of earlier revisions are not removed: %v", err))
 	}
 }
 

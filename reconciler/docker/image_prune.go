@@ -16,16 +16,15 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// PruneImages removes images that the agent built for the projects of keep, which no
-// Desired of keep wants any more and no container uses: the current revision and the
-// last good one are to be kept. It forces nothing, so an image that something else needs
+// PruneImages removes images that the agent built for a project, which are not among those
+// to keep and no container uses. It forces nothing, so an image that something else needs
 // stays. It gives what was removed.
-func (t *Target) PruneImages(ctx context.Context, keep []spec.Desired) ([]string, error) {
-	return t.images.prune(ctx, keep)
+func (t *Target) PruneImages(ctx context.Context, project string, keep []spec.ImageKey) ([]string, error) {
+	return t.images.prune(ctx, project, keep)
 }
 
-func (i *images) prune(ctx context.Context, keep []spec.Desired) ([]string, error) {
-	wanted := newWantedBuilds(keep)
+func (i *images) prune(ctx context.Context, project string, keep []spec.ImageKey) ([]string, error) {
+	wanted := newWantedBuilds(project, keep)
 	candidates, err := i.built(ctx, wanted)
 	if err != nil || len(candidates) == 0 {
 		return nil, err
@@ -54,43 +53,30 @@ func (i *images) prune(ctx context.Context, keep []spec.Desired) ([]string, erro
 // wantedBuilds is what must stay: names, whatever they name, and builds that the last
 // good revision may have to go back to.
 type wantedBuilds struct {
-	projects []string
-	names    map[string]bool
-	builds   map[string]bool // name and digest
+	project string
+	names   map[string]bool
+	builds  map[string]bool // name and digest
 }
 
-func newWantedBuilds(keep []spec.Desired) wantedBuilds {
-	w := wantedBuilds{names: map[string]bool{}, builds: map[string]bool{}}
-	for _, want := range keep {
-		if !slices.Contains(w.projects, want.Project) {
-			w.projects = append(w.projects, want.Project)
-		}
-		for _, one := range spec.Resources[*spec.Image](want) {
-			name := fullName(one.Name)
-			w.names[name] = true
-			if one.Build != nil {
-				w.builds[name+"@"+one.Build.Digest] = true
-			}
+func newWantedBuilds(project string, keep []spec.ImageKey) wantedBuilds {
+	w := wantedBuilds{project, map[string]bool{}, map[string]bool{}}
+	for _, key := range keep {
+		name := fullName(key.Name)
+		w.names[name] = true
+		if key.Build != "" {
+			w.builds[name+"@"+key.Build] = true
 		}
 	}
 	return w
 }
 
-// built lists the projects' builds that nobody wants.
+// built lists the project's builds that nobody wants.
 func (i *images) built(ctx context.Context, wanted wantedBuilds) ([]image.Summary, error) {
-	var some []image.Summary
-	for _, project := range wanted.projects {
-		all, err := i.engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuildProject+"="+project))})
-		if err != nil {
-			return nil, fmt.Errorf("list the images of %s: %w", project, err)
-		}
-		for _, one := range all {
-			if !wanted.needs(one) {
-				some = append(some, one)
-			}
-		}
+	all, err := i.engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuildProject+"="+wanted.project))})
+	if err != nil {
+		return nil, fmt.Errorf("list the images of %s: %w", wanted.project, err)
 	}
-	return some, nil
+	return slices.DeleteFunc(all, wanted.needs), nil
 }
 
 // needs tells whether an image is wanted. One that has a name which is not its own was

@@ -17,7 +17,11 @@ import (
 func (b builds) prune(keep ...spec.Desired) []string {
 	b.Helper()
 	target := New(b.engine)
-	removed, err := target.PruneImages(b.Context(), keep)
+	var keys []spec.ImageKey
+	for _, want := range keep {
+		keys = append(keys, want.ImageKeys()...)
+	}
+	removed, err := target.PruneImages(b.Context(), keep[0].Project, keys)
 	if err != nil {
 		b.Fatal(err)
 	}
