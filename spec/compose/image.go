@@ -61,9 +61,10 @@ func (c *conversion) unite(have, more *spec.Image, first string, s types.Service
 	clash := func(key string) {
 		c.fault(c.service(s.Name, key), "make them alike, or use two image names", "image %s has another %s in service %q", have.Name, key, first)
 	}
-	if have.Platform != more.Platform {
+	if have.Platform != more.Platform && have.Platform != "" && more.Platform != "" {
 		clash("platform")
 	}
+	have.Platform = cmp.Or(have.Platform, more.Platform)
 	if have.Build != nil && more.Build != nil && have.Build.Digest != more.Build.Digest {
 		clash("build")
 	}

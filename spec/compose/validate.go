@@ -25,6 +25,25 @@ func (l *load) checkSections() {
 		l.sections[i].plain = l.checkSchema(s)
 		l.checkServices(s)
 	}
+	l.checkEmpty()
+}
+
+// checkEmpty finds tiers of whose files none declares anything.
+func (l *load) checkEmpty() {
+	for i, t := range l.tiers {
+		if emptyNode(&t.Include) {
+			continue // said of the tier itself
+		}
+		declares := func(s section) bool {
+			return s.tier == i && slices.ContainsFunc([]string{"services", "volumes", "networks", "configs", "secrets"}, func(key string) bool {
+				m, ok := get(s.node, key)
+				return ok && !emptyNode(m.value)
+			})
+		}
+		if !l.broken && !slices.ContainsFunc(l.sections, declares) {
+			l.fault(l.tierPlace(i, "name"), "give it services, or remove it", "tier %q is empty: nothing that it includes has a service", t.Name)
+		}
+	}
 }
 
 func (l *load) checkIncluded(s section) {
