@@ -10,6 +10,8 @@
 //	PRINT=TEXT           print TEXT first
 //	READY_AFTER=2s       be ready only then ("never" is never)
 //	EXIT_AFTER=1s        exit with EXIT_CODE then
+//	SICK_AFTER=3s        not be ready any more then
+//	HUNGRY_AFTER=3s      take all the memory there is then
 package main
 
 import (
@@ -88,5 +90,22 @@ func run() {
 			os.Exit(code)
 		})
 	}
+	if delay, err := time.ParseDuration(os.Getenv("SICK_AFTER")); err == nil {
+		time.AfterFunc(delay, func() { os.Remove(ready) })
+	}
+	if delay, err := time.ParseDuration(os.Getenv("HUNGRY_AFTER")); err == nil {
+		time.AfterFunc(delay, eat)
+	}
 	<-stop
+}
+
+// eat takes all the memory there is.
+func eat() {
+	for eaten := [][]byte{}; ; {
+		bite := make([]byte, 1<<20)
+		for i := range bite {
+			bite[i] = 1
+		}
+		eaten = append(eaten, bite)
+	}
 }
