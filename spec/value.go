@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unique"
@@ -163,4 +164,15 @@ func SensitiveName(name string) bool {
 	}
 	lower := strings.ToLower(name)
 	return lower == "key" || strings.HasSuffix(lower, "_key") || strings.HasSuffix(lower, "-key") || strings.HasSuffix(lower, "_pass") || strings.HasSuffix(lower, "_pwd")
+}
+
+// urlPassword is user:password@ in the address of something.
+var urlPassword = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:([^/\s@]+)@`)
+
+// URLPassword gives the password of a URL that is in the text, or "".
+func URLPassword(text string) string {
+	if m := urlPassword.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
 }

@@ -129,3 +129,20 @@ func TestSensitiveNameKnowsSecretsByTheirName(t *testing.T) {
 		}
 	}
 }
+
+func TestURLPasswordIsFound(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"postgres://user:hush@db/shop":               "hush",
+		"jdbc:postgresql://user:p%40ss@db:5432/shop": "p%40ss",
+		"amqp://:hush@queue":                         "hush",
+		"postgres://user@db/shop":                    "",
+		"http://db:9000/a@b":                         "",
+		"user:hush@db":                               "",
+		"":                                           "",
+	} {
+		if got := spec.URLPassword(text); got != want {
+			t.Errorf("URLPassword(%q) is %q, want %q", text, got, want)
+		}
+	}
+}

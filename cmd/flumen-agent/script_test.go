@@ -79,6 +79,7 @@ func onEngine(env *testscript.Env, engine *client.Client) error {
 	env.Setenv("IMAGE", enginetest.HealthySleeper)
 	env.Setenv("PLAIN", enginetest.Sleeper)
 	env.Setenv("SUBNET", enginetest.Subnet())
+	env.Setenv("PORT", strconv.Itoa(enginetest.HostPort()))
 	return nil
 }
 

@@ -39,6 +39,7 @@ type imageInfo struct {
 func describe(c container.InspectResponse, want *spec.Service, k knowledge, digests *digests) (spec.Fields, map[string]string) {
 	found := read(c, k.services)
 	f := found.Fields()
+	hideAgain(f, c.Config.Labels)
 	setAliases(f, found, want)
 	setBroken(f, c, k)
 	if want == nil {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ const (
 	labelRestart  = flumenPrefix + "replaces.restart"
 	labelFiles    = flumenPrefix + "files"  // digests of what is mounted and copied in
 	labelFields   = flumenPrefix + "fields" // names of the fields that were asked for
+	labelHidden   = flumenPrefix + "hidden" // names of those of them that hold a secret
 )
 
 // hashValue stands where Compose keeps the hash of a service. Its listings pass over
@@ -65,6 +67,9 @@ func serviceLabels(want spec.Desired, s *spec.Service, imageID string) map[strin
 		labelTier:      want.TierOf(s.Ref()),
 		labelFields:    strings.Join(s.Fields().Names(), "\n"),
 	}
+	if hidden := hiddenNames(s.Fields()); hidden != "" {
+		labels[labelHidden] = hidden
+	}
 	if want.File != "" {
 		labels[composeFiles], labels[composeWorkingDir] = want.File, filepath.Dir(want.File)
 	}
@@ -78,4 +83,20 @@ func refOf(labels map[string]string) spec.Ref {
 		n = 1
 	}
 	return spec.InstanceRef(labels[composeService], n)
+}
+
+// hiddenNames are the names of the fields that hold a secret.
+func hiddenNames(f spec.Fields) string {
+	names := slices.DeleteFunc(f.Names(), func(name string) bool { return !f[name].IsSensitive() })
+	return strings.Join(names, "\n")
+}
+
+// hideAgain makes those fields sensitive that were so when the container was made: the spec
+// of today may not know that there was a secret in them.
+func hideAgain(f spec.Fields, labels map[string]string) {
+	for name := range strings.SplitSeq(labels[labelHidden], "\n") {
+		if v, ok := f[name]; ok {
+			f[name] = v.Hide()
+		}
+	}
 }

@@ -10,9 +10,12 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/flumendata/flumen-agent/spec"
 )
 
-// Logs gives the last lines that a container wrote, oldest first.
+// Logs gives the last lines that a container wrote, oldest first, without the secrets in
+// its environment: the spec of today may know others.
 func (t *Target) Logs(ctx context.Context, id string, lines int) ([]string, error) {
 	c, err := t.engine.ContainerInspect(ctx, id)
 	if err != nil {
@@ -32,7 +35,21 @@ func (t *Target) Logs(ctx context.Context, id string, lines int) ([]string, erro
 	if err != nil {
 		return nil, fmt.Errorf("read the logs of %s: %w", nameOfContainer(c), err)
 	}
-	return splitLines(text.String()), nil
+	return splitLines(masked(text.String(), c)), nil
+}
+
+// masked hides the secrets of a container. One that is a part of its name or its image's
+// cannot be hidden.
+func masked(text string, c container.InspectResponse) string {
+	for _, secret := range secretsOf(readEnvironment(c.Config.Env)) {
+		hidden := []string{secret.Reveal(), spec.URLPassword(secret.Reveal())}
+		for _, one := range hidden {
+			if len(one) >= leastSecret && !strings.Contains(c.Name+" "+c.Config.Image, one) {
+				text = strings.ReplaceAll(text, one, spec.Masked)
+			}
+		}
+	}
+	return text
 }
 
 func splitLines(text string) []string {

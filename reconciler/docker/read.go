@@ -58,6 +58,12 @@ func readEnvironment(env []string) map[string]spec.Value {
 			all[name] = spec.Plain(value)
 		}
 	}
+	secrets := secretsOf(all)
+	for name, v := range all {
+		if spec.URLPassword(v.Reveal()) != "" || slices.ContainsFunc(secrets, func(s spec.Value) bool { return strings.Contains(v.Reveal(), s.Reveal()) }) {
+			all[name] = v.Hide()
+		}
+	}
 	return all
 }
 

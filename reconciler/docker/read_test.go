@@ -232,3 +232,25 @@ func TestOldSecretIsHiddenWhereverAContainerHasIt(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretsAreKnownInWhatOthersMade(t *testing.T) {
+	t.Parallel()
+	got := readEnvironment([]string{"DB_PASSWORD=hush-hush", "URL=db://hush-hush/x", "DSN=postgres://u:pw@db/shop", "TZ=UTC", "MODE=hush"})
+	for name, sensitive := range map[string]bool{"DB_PASSWORD": true, "URL": true, "DSN": true, "TZ": false, "MODE": false} {
+		if got[name].IsSensitive() != sensitive {
+			t.Errorf("%s: sensitive is %v", name, !sensitive)
+		}
+	}
+}
+
+func TestLogShowsNoSecretOfItsContainer(t *testing.T) {
+	t.Parallel()
+	c := container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{Name: "/shop-postgres-1"},
+		Config:            &container.Config{Image: "postgres:17", Env: []string{"POSTGRES_PASSWORD=postgres", "API_TOKEN=hush-hush", "DSN=db://u:passphrase@db"}},
+	}
+	got := masked("postgres: hush-hush and passphrase refused", c)
+	if want := "postgres: *** and *** refused"; got != want {
+		t.Errorf("got %q", got)
+	}
+}

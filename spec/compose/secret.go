@@ -42,6 +42,9 @@ func (l *load) text(text string) spec.Value {
 			return spec.Sensitive(text)
 		}
 	}
+	if spec.URLPassword(text) != "" {
+		return spec.Sensitive(text)
+	}
 	return spec.Plain(text)
 }
 
@@ -89,6 +92,7 @@ func (c *conversion) learn(values types.MappingWithEquals) {
 	for key, text := range values {
 		if text != nil {
 			c.named(key, *text)
+			c.secret(spec.URLPassword(*text))
 		}
 	}
 }
