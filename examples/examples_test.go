@@ -35,7 +35,7 @@ func TestEveryExampleIsValid(t *testing.T) {
 func TestQuickstartConvergesAndStaysSo(t *testing.T) {
 	engines := enginetest.Hosts(t)
 	agent, project := build(t), "flumen-test-quickstart-"+strconv.Itoa(os.Getpid())
-	environ := append(os.Environ(), "DOCKER_HOST="+engines[0], "FLUMEN_PROJECT="+project, "FLUMEN_FILE=quickstart/flumen.yaml")
+	environ := append(os.Environ(), "DOCKER_HOST="+engines[0], "FLUMEN_PROJECT="+project, "FLUMEN_STATE="+t.TempDir(), "FLUMEN_FILE=quickstart/flumen.yaml")
 	for _, name := range []string{"POSTGRES_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "GREETER_PORT"} {
 		environ = append(environ, name+"="+freePort(t))
 	}

@@ -50,7 +50,8 @@ func TestEngineRestartedInTheMiddleOfAReplaceStartsOneContainerOnly(t *testing.T
 	host, restart := ownEngine(t)
 	engine := enginetest.Connect(t, host)
 	enginetest.Images(t, engine)
-	spec := filepath.Join(t.TempDir(), "flumen.yaml")
+	dir := t.TempDir()
+	spec := filepath.Join(dir, "flumen.yaml")
 	apply := func(version, readyAfter string) (code int, output string) {
 		content := fmt.Sprintf("name: restarted\nservices:\n  web: {image: '%s', restart: always, stop_grace_period: 1s, healthcheck: {interval: 500ms, retries: 60}, environment: {VERSION: '%s', READY_AFTER: %s}}\n",
 			enginetest.HealthySleeper, version, readyAfter)
@@ -58,7 +59,7 @@ func TestEngineRestartedInTheMiddleOfAReplaceStartsOneContainerOnly(t *testing.T
 			t.Error(err) // not Fatal: one of the calls is made beside the test
 		}
 		var out bytes.Buffer
-		code = run([]string{"apply", "--yes", "-f", spec}, nil, &out, &out, []string{"DOCKER_HOST=" + host})
+		code = run([]string{"apply", "--yes", "-f", spec}, nil, &out, &out, []string{"DOCKER_HOST=" + host, "FLUMEN_STATE=" + filepath.Join(dir, "state")})
 		return code, out.String()
 	}
 	if code, out := apply("1", "0s"); code != 0 {

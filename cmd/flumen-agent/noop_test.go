@@ -31,7 +31,7 @@ func TestRunThatFindsNothingToDoMakesNoMutatingCall(t *testing.T) {
 		apply := func() {
 			t.Helper()
 			var out bytes.Buffer
-			if code := run([]string{"apply", "--yes", "-f", spec}, nil, &out, &out, []string{"DOCKER_HOST=" + proxy.Host}); code != 0 {
+			if code := run([]string{"apply", "--yes", "-f", spec}, nil, &out, &out, []string{"DOCKER_HOST=" + proxy.Host, "FLUMEN_STATE=" + filepath.Join(filepath.Dir(spec), "state")}); code != 0 {
 				t.Fatalf("exit code %d\n%s", code, &out)
 			}
 		}

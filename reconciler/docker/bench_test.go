@@ -21,8 +21,11 @@ import (
 	"github.com/docker/docker/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/docker"
 	"github.com/flumendata/flumen-agent/reconciler/docker/engineproxy"
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/spec/compose"
 )
 
 // These benchmarks hold the whole program against docker compose and against the
@@ -283,6 +286,39 @@ func BenchmarkColdToHealthy(b *testing.B) {
 			b.ReportMetric(composeCalls, "compose-calls")
 			b.ReportMetric(memory, "agent-MiB")
 			b.ReportMetric(composeMemory, "compose-MiB")
+		})
+	}
+}
+
+// BenchmarkLook measures a look of a running agent: everything is inspected and compared,
+// and nothing differs.
+func BenchmarkLook(b *testing.B) {
+	for _, n := range []int{10, 50, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := newContest(b, n)
+			c.clear(b)
+			defer c.clear(b)
+			c.run(b, c.engine, c.up())
+			loaded, err := compose.Load(b.Context(), compose.Options{File: filepath.Join(c.dir, "flumen.yaml")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r := &reconciler.Reconciler{Targets: []reconciler.Target{docker.New(c.api)}}
+			var looks, floor []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				_, d, err := r.Look(b.Context(), loaded.Desired)
+				looks = append(looks, time.Since(began))
+				if err != nil || !d.InSync() {
+					b.Fatal(err, d)
+				}
+				floor = append(floor, c.look(b))
+			}
+			look, bare := median(looks), median(floor)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(look, "look-ms")
+			b.ReportMetric(bare, "floor-ms")
+			b.ReportMetric(look/bare, "look/floor")
 		})
 	}
 }

@@ -13,3 +13,10 @@ func aheadBy(there, asked, answered time.Time) time.Duration {
 	}
 	return ahead
 }
+
+// inFuture tells that a clock was set back since the engine wrote down a time: nothing is
+// to be read from that, and nobody is to wait until it comes.
+func inFuture(written, now time.Time) bool { return written.After(now.Add(clockStep)) }
+
+// clockStep is more than two readings of clocks that agree can be apart.
+const clockStep = 2 * time.Second

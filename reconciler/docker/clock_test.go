@@ -3,6 +3,11 @@ package docker
 import (
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 func TestSlowAnswerIsNoClockDifference(t *testing.T) {
@@ -21,5 +26,32 @@ func TestSlowAnswerIsNoClockDifference(t *testing.T) {
 		if got := aheadBy(asked.Add(c.there), asked, asked.Add(c.took)); got != c.want {
 			t.Errorf("%s: ahead by %s, expected %s", name, got, c.want)
 		}
+	}
+}
+
+// A clock that jumps back, by an hour in winter on a badly set machine or by years when it is
+// first set, must not make a good revision fail, nor what runs look as if it did not.
+func TestClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	runs := func(started time.Time) container.InspectResponse {
+		state := &container.State{Status: container.StateRunning, Running: true, StartedAt: started.Format(time.RFC3339Nano)}
+		return container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{State: state}, Config: &container.Config{}}
+	}
+	ahead := runs(now.Add(time.Hour))
+	if state, _ := judge(ahead, &spec.Service{}, now); state != drift.Running {
+		t.Errorf("it is seen as %s", state)
+	}
+	at := moments{started: now.Add(-time.Second), begin: now.Add(-time.Second), now: now}
+	if _, again, failure := assess(ahead, &spec.Service{}, at); failure != "" || again <= 0 || again > settleTime {
+		t.Errorf("again in %s, failure %q", again, failure)
+	}
+	at.begin = now.Add(-settleTime)
+	if reached, _, _ := assess(ahead, &spec.Service{}, at); reached != spec.Ready {
+		t.Errorf("after the settle time it has reached %v", reached)
+	}
+	// One that was started just now is still looked at for a while.
+	if state, _ := judge(runs(now.Add(-time.Second)), &spec.Service{}, now); state != drift.Starting {
+		t.Errorf("it is seen as %s", state)
 	}
 }

@@ -199,7 +199,7 @@ func judge(c container.InspectResponse, want *spec.Service, now time.Time) (drif
 		return state, started
 	case c.State.Health != nil && c.State.Health.Status != container.NoHealthcheck:
 		return healthState(c.State.Health.Status), started
-	case now.Sub(started) < settling(c) && (want == nil || !want.Job):
+	case now.Sub(started) < settling(c) && !inFuture(started, now) && (want == nil || !want.Job):
 		return drift.Starting, started
 	}
 	return drift.Running, started

@@ -135,7 +135,10 @@ type moments struct {
 // ran is for how long a container has run, at least.
 func (m moments) ran(c container.InspectResponse) time.Duration {
 	since := startedAt(c)
-	if m.started.After(since) {
+	switch {
+	case inFuture(since, m.now):
+		since = m.begin
+	case m.started.After(since):
 		since = m.started
 	}
 	return m.now.Sub(since)
