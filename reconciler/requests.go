@@ -22,10 +22,10 @@ const (
 
 const (
 	// askedEvery is how often the agent looks whether somebody wrote a request: a person
-	// hardly notices, and it costs next to nothing.
-	askedEvery = 500 * time.Millisecond
+	// hardly notices, and an agent that has nothing to do takes next to nothing.
+	askedEvery = time.Second
 	// askedAnyway is after how many such looks it reads the requests all the same.
-	askedAnyway = 20
+	askedAnyway = 60
 )
 
 // Ask is what a request says beside its verb.

@@ -104,11 +104,8 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			return a.agentMemory(ctx, id, project)
 		},
 		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
-		Reported: func(rep report.Report) {
-			if rep.Trigger != "interval" || len(rep.Steps) > 0 {
-				debug.FreeOSMemory() // loading takes many times what is kept of it
-			}
-		},
+		// Loading and looking take many times the memory of what is kept.
+		Reported: func(report.Report) { debug.FreeOSMemory() },
 	}
 	from, again, err := a.feed(agent, source, project, log)
 	if err != nil {

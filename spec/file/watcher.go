@@ -13,9 +13,13 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// lookEvery is how long a change can go unnoticed that no event tells of. A look at
-// the few dozen files of a spec takes well under a millisecond.
-const lookEvery = 2 * time.Second
+const (
+	// lookEvery is how long a change can go unnoticed where no events are to be had.
+	lookEvery = 2 * time.Second
+	// lookAnyway is that where they are: a network file system tells of no change that
+	// another machine makes.
+	lookAnyway = 15 * time.Second
+)
 
 // Watcher tells when one of the paths it follows may have changed.
 type Watcher struct {
@@ -111,19 +115,30 @@ func (w *Watcher) Run(ctx context.Context) error {
 		defer w.inotify.Close() // which ends sift
 	}
 	parts.Go(func() { debounce(ctx, w.changed, w.settle, w.signal) })
-	tick := time.NewTicker(w.every)
-	defer tick.Stop()
+	next := time.NewTimer(w.pause())
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.stirred:
-		case <-tick.C:
+		case <-next.C:
 		}
 		w.mu.Lock()
 		w.look()
 		w.mu.Unlock()
+		next.Reset(w.pause())
 	}
+}
+
+// pause is how long to wait for an event before a look.
+func (w *Watcher) pause() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.watches == nil || w.polling != "" {
+		return w.every
+	}
+	return max(w.every, lookAnyway)
 }
 
 func (w *Watcher) signal() {
