@@ -36,7 +36,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	s.write("flumen.yaml", text.String())
 	s.commit()
-	s.interval = "1m"
+	s.interval, s.program = "1m", os.Getenv("FLUMEN_BENCH_AGENT") // a test is a larger program
 	s.start()
 	defer s.end(os.Interrupt)
 	if !s.settle() {

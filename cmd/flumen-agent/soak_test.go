@@ -59,13 +59,14 @@ type soak struct {
 	broken   chan bool // capacity one: whether the engine answers nothing
 	version  int
 	interval string
+	program  string // what is run
 	agent    *exec.Cmd
 	said     *bytes.Buffer
 }
 
 func newSoak(t testing.TB, engine *client.Client, seed uint64) *soak {
 	s := &soak{
-		TB: t, interval: "2s", random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
+		TB: t, interval: "2s", program: "flumen-agent", random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
 		broken: make(chan bool, 1),
 	}
 	s.broken <- false
@@ -133,7 +134,7 @@ func (s *soak) environ(host string) []string {
 func (s *soak) start() {
 	s.Helper()
 	s.said = &bytes.Buffer{}
-	s.agent = exec.Command("flumen-agent", "run", "--interval", s.interval)
+	s.agent = exec.Command(s.program, "run", "--interval", s.interval)
 	s.agent.Env, s.agent.Stderr, s.agent.Stdout = s.environ(s.proxy.Host), s.said, s.said
 	if err := s.agent.Start(); err != nil {
 		s.Fatal(err)
