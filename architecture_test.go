@@ -123,7 +123,7 @@ func within(p, folder string) bool { return p == folder || strings.HasPrefix(p, 
 // reach a clock, a file, a network or chance.
 var pureImports = []string{
 	"cmp", "crypto/sha256", "encoding/hex", "encoding/json", "errors", "fmt", "hash", "io", "iter", "maps", "math",
-	"net/netip", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "unique", "bytes",
+	"net/netip", "regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "unique", "bytes",
 	"github.com/hashicorp/go-multierror",
 }
 
