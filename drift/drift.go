@@ -21,6 +21,7 @@ const (
 	Foreign Verdict = "foreign" // something that is not ours has its place
 	Unseen  Verdict = "unseen"  // it could not be looked at
 	Stale   Verdict = "stale"   // an image that is to be asked for again
+	Pending Verdict = "pending" // it can be looked at when the service that it lives in is ready
 )
 
 // Field is one attribute that differs. Want or Have is zero where there is none.
@@ -89,10 +90,13 @@ func Compare(want spec.Desired, have Observed) Drift {
 
 func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference, bool) {
 	ref := want.Ref()
+	found, ok := have.Found[ref]
+	if reason, waits := pending(want, have); waits && !ok {
+		return Difference{Ref: ref, Verdict: Pending, Reason: reason}, true
+	}
 	if reason, unseen := have.Unseen(ref); unseen {
 		return Difference{Ref: ref, Verdict: Unseen, Reason: reason}, true
 	}
-	found, ok := have.Found[ref]
 	if !ok {
 		return Difference{Ref: ref, Verdict: Missing}, true
 	}
@@ -118,6 +122,26 @@ func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference,
 		return d, true
 	}
 	return Difference{}, false
+}
+
+// pending tells whether a bucket lives in a service that is known not to be ready, so
+// that nobody can know whether it is there.
+func pending(want spec.Resource, have Observed) (reason string, waits bool) {
+	bucket, ok := want.(*spec.Bucket)
+	if !ok {
+		return "", false
+	}
+	for _, dep := range bucket.After() {
+		if _, unseen := have.Unseen(dep.Ref); unseen {
+			continue
+		}
+		switch have.Found[dep.Ref].State {
+		case Running, Healthy:
+		default:
+			return "lives in " + dep.Ref.String() + ", which is not ready", true
+		}
+	}
+	return "", false
 }
 
 // external tells whether a resource is somebody else's by the spec's own word:

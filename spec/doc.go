@@ -4,7 +4,7 @@
 //	flumen.yaml ──▶ spec/compose ──▶ Desired ──▶ drift.Compare ──▶ plan.Build
 //
 // A Desired is made of tiers, a tier of resources (images, networks, volumes,
-// services). Every resource says what it is called (Ref), what has to be there
+// services, buckets). Every resource says what it is called (Ref), what has to be there
 // first (After), and what it looks like (Fields) in one canonical form, so that
 // two of them can be compared without knowing what they are.
 //

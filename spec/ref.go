@@ -15,6 +15,7 @@ const (
 	KindNetwork Kind = "network"
 	KindVolume  Kind = "volume"
 	KindService Kind = "service"
+	KindBucket  Kind = "bucket"
 )
 
 // Ref names one thing of a project: "service/trino", "volume/postgres_data".

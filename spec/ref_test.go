@@ -11,7 +11,7 @@ import (
 
 func genRef(t *rapid.T) spec.Ref {
 	return spec.Ref{
-		Kind: rapid.SampledFrom([]spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService}).Draw(t, "kind"),
+		Kind: rapid.SampledFrom([]spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService, spec.KindBucket}).Draw(t, "kind"),
 		Name: rapid.StringMatching(`[a-z0-9][a-zA-Z0-9_.:/@#-]{0,20}`).Draw(t, "name"),
 	}
 }

@@ -44,7 +44,7 @@ type Dep struct {
 	Restarts bool
 }
 
-// Resource is one thing that should be: *Image, *Network, *Volume or *Service.
+// Resource is one thing that should be: *Image, *Network, *Volume, *Service or *Bucket.
 // It is a value to be read; nobody changes one after it was loaded.
 type Resource interface {
 	Ref() Ref
@@ -104,6 +104,8 @@ type Desired struct {
 	// services, and the networks and volumes that only they use, these by their name
 	// on the engine. All of it is left alone, be it there or not.
 	Inactive []Ref
+	// Stores are those that hold buckets of the project, by name.
+	Stores   []*Store
 	Checks   Checks
 	Consents []Consent
 }

@@ -8,7 +8,7 @@
 //	    env.TZ=UTC port=5432:5432 \            no volume data
 //	    volume=data:/data needs=cache:ready    blind service permission denied
 //
-// On the left a desired state: networks, volumes, images and services with their
+// On the left a desired state: networks, volumes, images, services and buckets with their
 // attributes; images are made up where no line describes them. On the right what was
 // observed of it: "everything" is found as it should be and healthy, and each line after
 // it changes that for one thing, field by field.
@@ -80,6 +80,9 @@ func (d *drawing) line(w []string) error {
 	case "volume":
 		v := &spec.Volume{Key: name, Name: d.want.Project + "_" + name, Labels: map[string]string{}}
 		return d.add(v, rest, func(key, value string) error { return setVolume(v, key, value) })
+	case "bucket":
+		b := &spec.Bucket{Key: name, Name: name, Store: &spec.Store{Name: "store"}}
+		return d.add(b, rest, func(key, value string) error { return setBucket(b, key, value) })
 	case "image":
 		i := &spec.Image{Name: name, Pull: spec.PullMissing}
 		return d.add(i, rest, func(key, value string) error { return setImage(i, key, value) })
@@ -132,6 +135,18 @@ func setVolume(v *spec.Volume, key, value string) error {
 		v.External = true
 	default:
 		return fmt.Errorf("a volume has no %s", key)
+	}
+	return nil
+}
+
+func setBucket(b *spec.Bucket, key, value string) error {
+	switch key {
+	case "in":
+		b.Depends = append(b.Depends, spec.Dep{Ref: spec.InstanceRef(value, 1), Until: spec.Ready})
+	case "versioning":
+		b.Versioning = spec.Versioning(value)
+	default:
+		return fmt.Errorf("a bucket has no %s", key)
 	}
 	return nil
 }

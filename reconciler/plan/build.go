@@ -11,7 +11,7 @@ import (
 
 // Names of the rules that Build itself applies.
 const (
-	RuleData     = "data"     // volumes are never replaced or removed
+	RuleData     = "data"     // volumes are never replaced or removed, and buckets never removed
 	RuleForeign  = "foreign"  // what is not ours is not touched
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
 	RuleRemoving = "removing" // what is being removed is gone at the next look
@@ -85,6 +85,7 @@ func newBuilder(want spec.Desired, have drift.Observed, d drift.Drift, held map[
 	b.addConsequences()
 	b.makeRoom()
 	b.addConsequences() // making room may have turned an update into a new container
+	b.awaitServices(d)
 	return b
 }
 
@@ -104,6 +105,9 @@ func (b *builder) all() []*draft {
 
 // answer drafts the change that removes one difference, or holds it.
 func (b *builder) answer(d drift.Difference) {
+	if later(d) {
+		return
+	}
 	change, rule, reason := answer(d)
 	if rule != "" {
 		b.held[d.Ref] = Held{Ref: d.Ref, Tier: d.Tier, Rule: rule, Reason: reason, Fields: d.Fields, Verdict: d.Verdict}
@@ -138,7 +142,7 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		return nil, RuleRemoving, "is being removed; it is looked at again when that is done"
 	}
 	switch d.Verdict {
-	case drift.Missing, drift.Stale:
+	case drift.Missing, drift.Stale, drift.Pending:
 		return answerMissing(d)
 	case drift.Changed:
 		return answerChanged(d)
@@ -151,7 +155,10 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		}
 		return Wait{d.Want, *d.Have}, "", ""
 	case drift.Extra:
-		if d.Ref.Kind == spec.KindVolume {
+		switch d.Ref.Kind {
+		case spec.KindBucket:
+			return nil, RuleData, "no tier declares it, and buckets are never removed by the agent; when its data is no longer needed, remove it with a client of the store"
+		case spec.KindVolume:
 			return nil, RuleData, "no tier declares it, and volumes are never removed by the agent; when its data is no longer needed: docker volume rm " + name(*d.Have)
 		}
 		return Remove{*d.Have}, "", ""
@@ -197,6 +204,8 @@ func answerChanged(d drift.Difference) (Change, string, string) {
 		return Create{d.Want}, "", ""
 	case *spec.Volume:
 		return nil, RuleData, "a volume cannot be changed without making it anew, which would lose its data; change the spec back, or move the data to a volume of another name"
+	case *spec.Bucket:
+		return Update{d.Want, *d.Have, d.Fields}, "", ""
 	case *spec.Service:
 		if updatable(d.Fields) {
 			return Update{d.Want, *d.Have, d.Fields}, "", ""

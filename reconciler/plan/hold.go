@@ -196,11 +196,12 @@ type gate struct {
 }
 
 // firstClosed gives the gate of the lowest tier that cannot become ready, or nil. Only
-// services make a tier ready: what those need holds them, not the tier.
+// services and buckets make a tier ready: what those need holds them, not the tier.
 func (b *builder) firstClosed() *gate {
 	for _, tier := range b.want.Tiers {
 		for _, r := range tier.Resources {
-			if r.Ref().Kind == spec.KindService && b.unready(r.Ref()) {
+			kind := r.Ref().Kind
+			if (kind == spec.KindService || kind == spec.KindBucket) && b.unready(r.Ref()) {
 				return &gate{tier.Name, r.Ref()}
 			}
 		}

@@ -31,14 +31,15 @@ func (b *builder) stages() []Stage {
 }
 
 // stageOf tells which stage a draft belongs to. New networks and volumes are made
-// ahead, since making them disturbs nothing.
+// ahead, since making them disturbs nothing. Buckets have their turn in their tier, since
+// they live in its services.
 func stageOf(d *draft) string {
 	switch c := d.change.(type) {
 	case Create:
 		switch {
 		case c.Ref().Kind == spec.KindImage:
 			return StageImages
-		case c.Ref().Kind != spec.KindService && len(d.first) == 0:
+		case c.Ref().Kind != spec.KindService && c.Ref().Kind != spec.KindBucket && len(d.first) == 0:
 			return StagePrepare
 		}
 	case Remove:
@@ -119,7 +120,7 @@ func (b *builder) guestsOf(d *draft) []*draft {
 }
 
 // kindRank is the order of kinds where nothing else decides.
-var kindRank = map[spec.Kind]int{spec.KindImage: 0, spec.KindNetwork: 1, spec.KindVolume: 2, spec.KindService: 3}
+var kindRank = map[spec.Kind]int{spec.KindImage: 0, spec.KindNetwork: 1, spec.KindVolume: 2, spec.KindService: 3, spec.KindBucket: 4}
 
 // sorted is a topological order, by kind and name where there is a choice.
 func (b *builder) sorted(drafts []*draft) []*draft {

@@ -88,6 +88,17 @@ func TestWhatCouldNotBeSeenIsUnknownAndNotReady(t *testing.T) {
 	}
 }
 
+func TestBucketOfAServiceThatDoesNotRunIsPending(t *testing.T) {
+	bucket := &spec.Bucket{Key: "lake", Name: "lake", Store: &spec.Store{Name: "minio"}, Depends: []spec.Dep{{Ref: db.Ref(), Until: spec.Ready}}}
+	lake := spec.Desired{Project: "p", Tiers: []spec.Tier{{Name: "base", Resources: []spec.Resource{db, bucket}}}}
+	have := observed(found(db, drift.Exited))
+	have.Blind = map[spec.Ref]string{bucket.Ref(): "connection refused"}
+	s := NewStatus(lake, have, drift.Compare(lake, have))
+	if r := s.Tiers[0].Resources[1]; s.Ready || r.State != "pending" || r.Reason != "lives in service/db, which is not ready" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestCheckListsDifferencesTierByTier(t *testing.T) {
 	old := found(db, drift.Healthy)
 	old.Fields = spec.Fields{"name": spec.Plain("p-db-1"), "image": spec.Plain("db:0")}

@@ -34,7 +34,7 @@ type TierStatus struct {
 // ResourceStatus is how one thing stands.
 type ResourceStatus struct {
 	Ref      spec.Ref      `json:"ref"`
-	State    drift.State   `json:"state"`             // "missing" when it is not there, "unknown" when it could not be seen
+	State    drift.State   `json:"state"`             // "missing" when it is not there, "pending" when that cannot be known yet, "unknown" when it could not be seen
 	Verdict  drift.Verdict `json:"verdict,omitempty"` // in what way it differs; "" when it does not
 	ID       string        `json:"id,omitempty"`
 	Since    *time.Time    `json:"since,omitempty"`
@@ -71,12 +71,16 @@ func resourceStatus(ref spec.Ref, have drift.Observed, d drift.Drift) ResourceSt
 	if difference, differs := d.Of(ref); differs {
 		s.Verdict, s.Reason = difference.Verdict, difference.Reason
 	}
-	if reason, unseen := have.Unseen(ref); unseen {
+	if reason, unseen := have.Unseen(ref); unseen && s.Verdict != drift.Pending {
 		s.State, s.Reason = "unknown", reason
 		return s
 	}
 	found, ok := have.Found[ref]
-	if !ok {
+	switch {
+	case s.Verdict == drift.Pending:
+		s.State = "pending"
+		return s
+	case !ok:
 		return s
 	}
 	s.State, s.ID, s.OOM, s.Restarts = found.State, found.ID, found.OOM, found.Restarts

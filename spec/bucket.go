@@ -1,0 +1,60 @@
+package spec
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Store is an S3 store that holds buckets: one that a service of the project serves, or
+// one that is somewhere else.
+type Store struct {
+	Name    string
+	Service string // "" for one at Endpoint
+	Port    uint16 // the container's own, for a Service
+	// Endpoint is the host, and the port unless it is the usual one, as in
+	// "s3.example.com"; "" for one of a Service.
+	Endpoint  string
+	Secure    bool // it speaks TLS
+	AccessKey Value
+	SecretKey Value
+	Region    string
+	CA        string // certificates in PEM that it is known by, beside those of the machine
+}
+
+// Versioning says what a bucket keeps of an object that is written again.
+type Versioning string
+
+// The states a bucket's versioning can be asked to have; "" leaves it as it is.
+const (
+	VersioningEnabled   Versioning = "enabled"
+	VersioningSuspended Versioning = "suspended"
+)
+
+// Bucket is a bucket of a store. It holds data: it is made and changed, never removed.
+type Bucket struct {
+	Key        string // its name in the file
+	Name       string // its name in the store
+	Store      *Store // shared with the store's other buckets
+	Versioning Versioning
+	// Depends are the instances of the service that serves the store.
+	Depends []Dep
+}
+
+// Ref is "bucket/KEY".
+func (b *Bucket) Ref() Ref { return Ref{KindBucket, b.Key} }
+
+// After lists what serves the store.
+func (b *Bucket) After() []Dep {
+	return slices.SortedFunc(slices.Values(b.Depends), func(a, c Dep) int {
+		return cmp.Or(a.Ref.Compare(c.Ref), cmp.Compare(a.Until, c.Until))
+	})
+}
+
+// Fields describes what the bucket is asked to be; what nobody declares is left alone.
+func (b *Bucket) Fields() Fields {
+	f := Fields{}
+	f.set("versioning", string(b.Versioning))
+	return f
+}
+
+func (*Bucket) resource() {}
