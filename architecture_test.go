@@ -66,10 +66,11 @@ var mayImport = map[string][]string{
 	"reconciler/state":      {"spec", "reconciler/plan", "reconciler/report"},
 	"reconciler/docker":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
+	"reconciler/s3":         {"spec", "drift", "reconciler/plan"},
 	"reconciler/targettest": {"spec", "drift", "reconciler/plan"},
 	"cmd/flumen-agent": {
 		"spec", "spec/compose", "spec/file", "spec/git", "drift", "drift/schedule",
-		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker",
+		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
 	},
 }
 
@@ -99,6 +100,7 @@ var doors = map[string][]string{
 	"github.com/docker/docker":           {"reconciler/docker"},
 	"github.com/docker/cli":              {"reconciler/docker"},
 	"github.com/docker/go-connections":   {"reconciler/docker"},
+	"github.com/minio/minio-go":          {"reconciler/s3"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},

@@ -177,6 +177,9 @@ func foreign(d drift.Difference) string {
 	if d.Reason != "" {
 		what = d.Reason
 	}
+	if d.Ref.Kind == spec.KindBucket {
+		return what + "; it is left alone: choose another name, or another store"
+	}
 	return what + " and does not belong to the project; it is left alone: rename or remove it, or choose another name"
 }
 

@@ -1,0 +1,87 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// tryEvery is how often a store that is not ready is asked again: it was started for this
+// and is up in a moment.
+const tryEvery = 500 * time.Millisecond
+
+// create sees to it that a bucket is there, as it should be.
+func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p plan.Progress) error {
+	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
+		there, err := c.ours(ctx, b)
+		if err != nil {
+			return err
+		}
+		if !there {
+			if err := c.make(ctx, b.Name); err != nil {
+				return err
+			}
+		}
+		return c.set(ctx, b)
+	})
+}
+
+// update changes a bucket that is there.
+func (t *Target) update(ctx context.Context, project string, u plan.Update, p plan.Progress) error {
+	b := u.Want.(*spec.Bucket)
+	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
+		there, err := c.ours(ctx, b)
+		switch {
+		case err != nil:
+			return err
+		case !there || u.Have.ID != c.id(b.Name):
+			return plan.ErrStale
+		}
+		return c.set(ctx, b)
+	})
+}
+
+// ours tells whether a bucket is there. One of another project is an error.
+func (c *connection) ours(ctx context.Context, b *spec.Bucket) (there bool, err error) {
+	owner, there, err := c.owner(ctx, b.Name)
+	if err == nil && owner != "" && owner != c.project {
+		err = fmt.Errorf("the bucket %s of the store %s belongs to the project %s and is left alone", b.Name, c.store.Name, owner)
+	}
+	return there, err
+}
+
+// set gives a bucket the attributes that are declared.
+func (c *connection) set(ctx context.Context, b *spec.Bucket) error {
+	if b.Versioning == "" {
+		return nil
+	}
+	return c.setVersioning(ctx, b.Name, b.Versioning)
+}
+
+// patiently acts on a store, again and again while it is not ready.
+func (t *Target) patiently(ctx context.Context, project string, s *spec.Store, p plan.Progress, act func(*connection) error) error {
+	for {
+		err := t.once(ctx, project, s, act)
+		if err == nil || !passing(err) {
+			return err
+		}
+		p.Doing("waiting for the store "+s.Name, 0, 0)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s", context.Cause(ctx), err)
+		case <-time.After(tryEvery):
+		}
+	}
+}
+
+func (t *Target) once(ctx context.Context, project string, s *spec.Store, act func(*connection) error) error {
+	c, err := t.connect(ctx, project, s)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return act(c)
+}

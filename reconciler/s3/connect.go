@@ -1,0 +1,104 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+const (
+	// dialTimeout is how long one address has to take a connection: of several the last may
+	// be the one that leads there.
+	dialTimeout = 3 * time.Second
+	// answerTimeout is how long a store may take to answer one request about a bucket.
+	answerTimeout = 10 * time.Second
+	// defaultRegion is that of a store that names none, as in the AWS SDKs and MinIO.
+	defaultRegion = "us-east-1"
+	// atOnce bounds the requests to one store side by side.
+	atOnce = 8
+)
+
+// errNotRunning says that the service that serves a store does not run.
+var errNotRunning = errors.New("the service that serves it does not run")
+
+// connection is a way to one store, on behalf of a project.
+type connection struct {
+	*minio.Client
+	store     *spec.Store
+	project   string
+	transport *http.Transport
+}
+
+// connect finds a store. It sends nothing.
+func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*connection, error) {
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout,
+		ResponseHeaderTimeout: answerTimeout, MaxIdleConnsPerHost: atOnce,
+	}
+	endpoint, lookup := s.Endpoint, minio.BucketLookupAuto
+	if s.Service != "" {
+		addresses, err := t.locate(ctx, project, s.Service, s.Port)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(addresses) == 0:
+			return nil, errNotRunning
+		}
+		transport.Proxy, transport.DialContext = nil, dialFirst(addresses)
+		// A certificate is made out to the name by which other services know this one.
+		transport.TLSClientConfig.ServerName = s.Service
+		endpoint, lookup = addresses[0], minio.BucketLookupPath
+	}
+	client, err := minio.New(endpoint, &minio.Options{
+		Creds:  credentials.NewStaticV4(s.AccessKey.Reveal(), s.SecretKey.Reveal(), ""),
+		Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup, Transport: transport,
+		MaxRetries: 1, // what is worth waiting for is waited for in the open
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &connection{client, s, project, transport}, nil
+}
+
+func (c *connection) close() { c.transport.CloseIdleConnections() }
+
+// authorities are the certificates that a store is known by; nil: those of the machine.
+func authorities(s *spec.Store) *x509.CertPool {
+	if s.CA == "" {
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM([]byte(s.CA))
+	return pool
+}
+
+// dialFirst connects to the first of the addresses that takes the connection, whichever is
+// asked for.
+func dialFirst(addresses []string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		dialer := net.Dialer{Timeout: dialTimeout}
+		var first error
+		for _, address := range addresses {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err == nil {
+				return conn, nil
+			}
+			first = cmp.Or(first, err)
+		}
+		return nil, first
+	}
+}

@@ -1,0 +1,13 @@
+// Package s3 is the target for buckets: it reads them from S3 stores and makes and changes
+// them there.
+//
+//	spec.Bucket ──▶ store (endpoint, or a service of the project) ──▶ bucket
+//	                                                                    │
+//	drift.Found ◀──────────────── tags, versioning ◀────────────────────┘
+//
+// A bucket that the agent made carries a tag with the name of the project, which is never
+// compared. One that was there before is adopted as it is, unless the tag of another project
+// is on it. What nobody declares of a bucket is neither read nor changed.
+//
+// The package decides nothing, and it never removes a bucket.
+package s3

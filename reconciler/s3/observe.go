@@ -1,0 +1,162 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// lookTimeout bounds one look at a store: one that hangs must not keep the others from being
+// looked at.
+const lookTimeout = 15 * time.Second
+
+// Observe looks at every bucket that the spec names, and at those of ours that are in its
+// stores. Buckets of a store that cannot be looked at are blind, unless that is since its
+// service does not run: nobody can know then.
+func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	t.remember(want.Project)
+	looks := make([]*look, len(want.Stores))
+	at := time.Now()
+	var all sync.WaitGroup
+	for i, s := range want.Stores {
+		looks[i] = newLook(want, s)
+		all.Go(func() { looks[i].see(ctx, t) })
+	}
+	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return drift.Observed{}, fmt.Errorf("observe buckets: %w", err)
+	}
+	seen := drift.Observed{At: at, Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
+	for _, l := range looks {
+		maps.Copy(seen.Found, l.found)
+		maps.Copy(seen.Blind, l.blind)
+	}
+	return seen, nil
+}
+
+// look is one look at a store.
+type look struct {
+	project string
+	store   *spec.Store
+	buckets map[string]*spec.Bucket // those that the spec names, by name in the store
+	taken   map[spec.Ref]bool       // the Refs of all buckets of the spec
+
+	mu    sync.Mutex
+	found map[spec.Ref]drift.Found
+	blind map[spec.Ref]string
+}
+
+func newLook(want spec.Desired, s *spec.Store) *look {
+	l := &look{
+		project: want.Project, store: s, buckets: map[string]*spec.Bucket{}, taken: map[spec.Ref]bool{},
+		found: map[spec.Ref]drift.Found{}, blind: map[spec.Ref]string{},
+	}
+	for _, b := range spec.Resources[*spec.Bucket](want) {
+		l.taken[b.Ref()] = true
+		if b.Store.Name == s.Name {
+			l.buckets[b.Name] = b
+		}
+	}
+	return l
+}
+
+func (l *look) see(ctx context.Context, t *Target) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	c, err := t.connect(ctx, l.project, l.store)
+	if err != nil {
+		l.blindAll(err)
+		return
+	}
+	defer c.close()
+	// Also tells, once for all, whether the store can be reached. A key that may not list
+	// may still look at the buckets it knows.
+	listed, err := c.ListBuckets(ctx)
+	if err != nil && codeOf(err) != minio.AccessDenied {
+		l.blindAll(c.explain("list its buckets", err))
+		return
+	}
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for _, b := range l.buckets {
+		g.Go(func() error { l.seeWanted(ctx, c, b); return nil })
+	}
+	for _, other := range listed {
+		if l.buckets[other.Name] == nil {
+			g.Go(func() error { l.seeOther(ctx, c, other.Name); return nil })
+		}
+	}
+	_ = g.Wait() // what goes wrong is noted of each bucket
+}
+
+// blindAll notes of every bucket why its store could not be looked at.
+func (l *look) blindAll(why error) {
+	if errors.Is(why, errNotRunning) {
+		return
+	}
+	for _, b := range l.buckets {
+		l.blind[b.Ref()] = why.Error()
+	}
+}
+
+func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket) {
+	found, there, err := c.read(ctx, b)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.blind[b.Ref()] = err.Error()
+	case there:
+		l.found[b.Ref()] = found
+	}
+}
+
+// read looks at a bucket of the spec, and at those of its attributes that are declared.
+func (c *connection) read(ctx context.Context, b *spec.Bucket) (f drift.Found, there bool, err error) {
+	owner, there, err := c.owner(ctx, b.Name)
+	if err != nil || !there {
+		return f, false, err
+	}
+	have := &spec.Bucket{}
+	if b.Versioning != "" {
+		if _, have.Versioning, err = c.versioning(ctx, b.Name); err != nil {
+			return f, false, err
+		}
+	}
+	f = drift.Found{
+		Ref: b.Ref(), ID: c.id(b.Name), State: drift.Present,
+		Owned: owner == "" || owner == c.project, Fields: have.Fields(),
+	}
+	if !f.Owned {
+		f.Note = fmt.Sprintf("the bucket %s of the store %s belongs to the project %s", b.Name, c.store.Name, owner)
+	}
+	return f, true, nil
+}
+
+// seeOther looks whether a bucket that the spec does not name is ours. One whose tags cannot
+// be read is taken for somebody else's.
+func (l *look) seeOther(ctx context.Context, c *connection, name string) {
+	owner, there, err := c.owner(ctx, name)
+	if err != nil || !there || owner != l.project {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ref := spec.Ref{Kind: spec.KindBucket, Name: name}
+	if l.taken[ref] { // by a bucket with another name in the store, or in another store
+		ref.Name = c.id(name)
+	}
+	l.found[ref] = drift.Found{Ref: ref, ID: c.id(name), Owned: true, State: drift.Present, Fields: spec.Fields{}}
+}
+
+// id tells a bucket from those of other stores.
+func (c *connection) id(bucket string) string { return c.store.Name + "/" + bucket }

@@ -1,0 +1,63 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Locate gives the addresses at which a port of a service can be reached from here, the
+// likeliest first. That there are none means that the service does not run.
+type Locate func(ctx context.Context, project, service string, port uint16) ([]string, error)
+
+// Target reads and changes the buckets of one project. It remembers which project the last
+// Observe was about. All methods may be called from any goroutine.
+type Target struct {
+	locate Locate
+
+	mu      sync.Mutex
+	project string
+}
+
+// New makes a target that finds the services of a project by locate. It calls nothing.
+func New(locate Locate) *Target { return &Target{locate: locate} }
+
+// Kinds are those that live in a store.
+func (t *Target) Kinds() []spec.Kind { return []spec.Kind{spec.KindBucket} }
+
+func (t *Target) remember(project string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.project = project
+}
+
+func (t *Target) recall() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.project
+}
+
+// Apply makes one change true. See reconciler.Target for what it promises.
+func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) error {
+	project := t.recall()
+	if project == "" {
+		return errors.New("nothing was observed yet: observe the project before changing it")
+	}
+	var err error
+	switch c := c.(type) {
+	case plan.Create:
+		err = t.create(ctx, project, c.Want.(*spec.Bucket), p)
+	case plan.Update:
+		err = t.update(ctx, project, c, p)
+	default:
+		err = errors.New("the agent never replaces or removes a bucket: its data would be lost")
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", c.Verb(), c.Ref(), err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// trouble is why a store did not do what it was asked, in words that say what to do.
+type trouble struct {
+	says string
+	// passing: it may be over in a moment, such as when a server has just been started.
+	passing bool
+	cause   error
+}
+
+func (t *trouble) Error() string { return t.says }
+func (t *trouble) Unwrap() error { return t.cause }
+
+// passing tells whether an error is worth waiting for its end.
+func passing(err error) bool {
+	var t *trouble
+	return errors.Is(err, errNotRunning) || errors.As(err, &t) && t.passing
+}
+
+// codeOf is the store's own word for an error, "" where it did not answer.
+func codeOf(err error) string {
+	var answer minio.ErrorResponse
+	if !errors.As(err, &answer) {
+		return ""
+	}
+	return answer.Code
+}
+
+// busy are the answers of a store that asks to be asked again.
+var busy = []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
+// explain says what went wrong when the store was asked to do something. Without an error
+// there is nothing to say.
+func (c *connection) explain(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer minio.ErrorResponse
+	if !errors.As(err, &answer) {
+		return c.unreached(err)
+	}
+	name := c.store.Name
+	t := &trouble{cause: err, passing: slices.Contains(busy, answer.StatusCode)}
+	switch answer.Code {
+	case "InvalidAccessKeyId":
+		t.says = fmt.Sprintf("the store %s does not know the access key: check stores.%s.access_key", name, name)
+	case "SignatureDoesNotMatch":
+		t.says = fmt.Sprintf("the store %s refuses the secret key: check stores.%s.secret_key", name, name)
+	case "RequestTimeTooSkewed":
+		t.says = fmt.Sprintf("the clock of the store %s and that of this machine are too far apart for its signatures: set both right", name)
+	case "AuthorizationHeaderMalformed", "InvalidRegion", "IllegalLocationConstraintException", "PermanentRedirect":
+		t.says = fmt.Sprintf("the store %s is in another region (%s): check stores.%s.region", name, cmp.Or(answer.Region, answer.Message), name)
+	case minio.AccessDenied:
+		t.says = fmt.Sprintf("the access key of the store %s may not %s", name, doing)
+	case minio.NotImplemented:
+		t.says = fmt.Sprintf("the store %s cannot %s: it does not have that feature", name, doing)
+	default:
+		t.says = fmt.Sprintf("the store %s does not %s: %v", name, doing, err)
+	}
+	return t
+}
+
+// unreached says why a store gave no answer.
+func (c *connection) unreached(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // the address is said, and the path of the request helps nobody
+	}
+	name := c.store.Name
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return &trouble{cause: err, says: fmt.Sprintf("the store %s has a certificate that is not trusted: %v; stores.%s.ca_file names the authority", name, untrusted.Err, name)}
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return &trouble{cause: err, says: fmt.Sprintf("the store %s does not speak TLS: check the endpoint or secure of stores.%s", name, name)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &trouble{cause: err, passing: true, says: fmt.Sprintf("the store %s at %s does not answer in time", name, c.EndpointURL().Host)}
+	}
+	return &trouble{cause: err, passing: true, says: fmt.Sprintf("the store %s cannot be reached at %s: %v", name, c.EndpointURL().Host, err)}
+}

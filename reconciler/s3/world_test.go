@@ -1,0 +1,184 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/tags"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+var _ reconciler.Target = (*Target)(nil)
+
+// world is a real MinIO server, and a project that has buckets on it.
+type world struct {
+	*testing.T
+	target *Target
+	store  *spec.Store
+	hand   *minio.Client // does things behind the target's back
+}
+
+// TestBuckets runs all tests that need a server, on one.
+func TestBuckets(t *testing.T) {
+	address := enginetest.MinIO(t)
+	for name, test := range map[string]func(*world){
+		"MadeBucketIsMarkedAndInSync":          testMadeBucketIsMarked,
+		"BucketThatWasThereIsAdoptedUnchanged": testAdopted,
+		"BucketOfAnotherProjectIsLeftAlone":    testForeign,
+		"BucketThatLeftTheSpecIsReported":      testLeft,
+		"VersioningSetByHandIsSetBack":         testVersioning,
+		"BucketRemovedByHandIsMissing":         testRemovedByHand,
+		"BucketIsNeverRemoved":                 testNeverRemoved,
+		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
+		"StoreThatIsNotReadyIsWaitedFor":       testNotReady,
+		"StoreOfAServiceIsFound":               testService,
+		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newWorld(t, address))
+		})
+	}
+}
+
+func newWorld(t *testing.T, address string) *world {
+	hand, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(enginetest.MinIOUser, enginetest.MinIOPassword, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noService := func(context.Context, string, string, uint16) ([]string, error) { return nil, nil }
+	return &world{t, New(noService), &spec.Store{
+		Name: "minio", Endpoint: address, AccessKey: spec.Plain(enginetest.MinIOUser), SecretKey: spec.Sensitive(enginetest.MinIOPassword),
+	}, hand}
+}
+
+// bucket is one with a name that no other test has.
+func (w *world) bucket() *spec.Bucket {
+	name := "b-" + strings.ToLower(rand.Text()[:10])
+	return &spec.Bucket{Key: name, Name: name, Store: w.store}
+}
+
+// desired is a project with these buckets, one for each test: it is named after the first
+// bucket of the test.
+func (w *world) desired(buckets ...*spec.Bucket) spec.Desired {
+	tier := spec.Tier{Name: "only"}
+	for _, b := range buckets {
+		tier.Resources = append(tier.Resources, b)
+	}
+	project := strings.ToLower(strings.ReplaceAll(w.Name(), "/", "-"))
+	return spec.Desired{Project: project, Tiers: []spec.Tier{tier}, Stores: []*spec.Store{w.store}}
+}
+
+func (w *world) observe(want spec.Desired) drift.Observed {
+	w.Helper()
+	have, err := w.target.Observe(w.Context(), want)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return have
+}
+
+// must expects one difference of a bucket, or none for "".
+func (w *world) must(want spec.Desired, b *spec.Bucket, verdict drift.Verdict) drift.Difference {
+	w.Helper()
+	d := drift.Compare(want, w.observe(want))
+	one, _ := d.Of(b.Ref())
+	if one.Verdict != verdict || len(d) > 1 {
+		w.Fatalf("%s is %q, want %q: %+v", b.Ref(), one.Verdict, verdict, d)
+	}
+	return one
+}
+
+func (w *world) apply(c plan.Change) error {
+	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	defer cancel()
+	return w.target.Apply(ctx, c, nobody{})
+}
+
+func (w *world) mustApply(c plan.Change) {
+	w.Helper()
+	if err := w.apply(c); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// byHand makes a bucket with tags, as somebody else would.
+func (w *world) byHand(b *spec.Bucket, marks map[string]string) {
+	w.Helper()
+	if err := w.hand.MakeBucket(w.Context(), b.Name, minio.MakeBucketOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	if len(marks) == 0 {
+		return
+	}
+	set, err := tags.MapToBucketTags(marks)
+	if err == nil {
+		err = w.hand.SetBucketTagging(w.Context(), b.Name, set)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// mustHaveTags expects a bucket's tags.
+func (w *world) mustHaveTags(b *spec.Bucket, want map[string]string) {
+	w.Helper()
+	have := map[string]string{}
+	marks, err := w.hand.GetBucketTagging(w.Context(), b.Name)
+	switch {
+	case err == nil:
+		have = marks.ToMap()
+	case codeOf(err) != "NoSuchTagSet":
+		w.Fatal(err)
+	}
+	if !maps.Equal(have, want) {
+		w.Errorf("%s has the tags %v, want %v", b.Ref(), have, want)
+	}
+}
+
+// through has the store be reached through a proxy that may answer itself.
+func (w *world) through(answer func(http.ResponseWriter, *http.Request) bool) {
+	origin := &url.URL{Scheme: "http", Host: w.store.Endpoint}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(origin)
+			r.Out.Host = r.In.Host // it is signed
+		},
+		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !answer(rw, r) {
+			proxy.ServeHTTP(rw, r)
+		}
+	}))
+	w.Cleanup(front.Close)
+	w.store.Endpoint = front.Listener.Addr().String()
+}
+
+// refuse answers as S3 servers do.
+func refuse(rw http.ResponseWriter, status int, code, message string) {
+	rw.WriteHeader(status)
+	_, _ = rw.Write([]byte("<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>"))
+}
+
+// nobody listens to progress.
+type nobody struct{}
+
+func (nobody) Reached(spec.Phase)         {}
+func (nobody) Doing(string, int64, int64) {}
+func (nobody) Left(string)                {}
