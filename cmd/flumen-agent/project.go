@@ -12,6 +12,7 @@ import (
 	"github.com/flumendata/flumen-agent/drift/schedule"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/docker"
+	"github.com/flumendata/flumen-agent/reconciler/s3"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/compose"
 )
@@ -122,12 +123,17 @@ func (a *app) connectTo(ctx context.Context, want spec.Desired) (*connection, er
 	}
 	c := &connection{want: want, target: target, engineID: id}
 	c.reconciler = &reconciler.Reconciler{
-		Targets: []reconciler.Target{target},
+		Targets: targets(target),
 		Lock: func(ctx context.Context, _ string) (release func(), err error) {
 			return a.lock(c).wait(ctx, a.warn)
 		},
 	}
 	return c, nil
+}
+
+// targets are an engine, and the stores that are served by what runs on it or are elsewhere.
+func targets(engine *docker.Target) []reconciler.Target {
+	return []reconciler.Target{engine, s3.New(engine.Addresses)}
 }
 
 // lock is that of a project: agents and commands on this machine take turns.

@@ -53,6 +53,7 @@ type validation struct {
 	Project  string   `json:"project,omitempty"`
 	Tiers    int      `json:"tiers"`
 	Services int      `json:"services"`
+	Buckets  int      `json:"buckets"`
 	Jobs     []string `json:"jobs"` // they run again when their container is gone
 	Faults   []fault  `json:"faults"`
 	Warnings []fault  `json:"warnings"`
@@ -71,7 +72,8 @@ func newValidation(file string, loaded compose.Loaded, err error) validation {
 	v := validation{
 		File: file, Valid: err == nil, Project: loaded.Desired.Project,
 		Tiers: len(loaded.Desired.Tiers), Services: len(services),
-		Jobs: []string{}, Faults: []fault{}, Warnings: []fault{},
+		Buckets: len(spec.Resources[*spec.Bucket](loaded.Desired)),
+		Jobs:    []string{}, Faults: []fault{}, Warnings: []fault{},
 	}
 	for _, s := range services {
 		if s.Job {
@@ -94,7 +96,11 @@ func newValidation(file string, loaded compose.Loaded, err error) validation {
 
 // Text is for a spec that is right: what is wrong is said as any other error.
 func (v validation) Text(w io.Writer, paint plan.Paint) {
-	fmt.Fprintf(w, "%s %s is valid: project %s, %s, %s.\n", paint.On(plan.Green, "✓"), v.File, v.Project, report.Counted(v.Tiers, "tier"), report.Counted(v.Services, "service"))
+	holds := report.Counted(v.Tiers, "tier") + ", " + report.Counted(v.Services, "service")
+	if v.Buckets > 0 {
+		holds += ", " + report.Counted(v.Buckets, "bucket")
+	}
+	fmt.Fprintf(w, "%s %s is valid: project %s, %s.\n", paint.On(plan.Green, "✓"), v.File, v.Project, holds)
 	for _, job := range v.Jobs {
 		fmt.Fprintf(w, "note: job %s runs again when its container is gone (docker container prune): it must be repeatable.\n", job)
 	}

@@ -18,6 +18,8 @@ func (l *load) convert(p *types.Project) {
 	l.check(c)
 	c.checkReserved()
 	c.learnSecrets()
+	c.readStores()
+	c.readBuckets()
 	c.forgetPublic()
 	c.images()
 	used := map[spec.Ref]bool{}
@@ -80,6 +82,8 @@ type conversion struct {
 	services map[string]types.ServiceConfig // the active ones
 	jobs     map[string]bool                // services that are meant to end
 	built    map[string]*spec.Image         // by reference
+	stores   map[string]*spec.Store
+	buckets  map[int][]spec.Resource // by tier
 }
 
 // names of the active services, in order.
@@ -91,7 +95,7 @@ func (c *conversion) in(tier int) []string {
 }
 
 // tier makes the resources of one: images, networks and volumes that no lower
-// tier uses, then services.
+// tier uses, then services, then buckets.
 func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 	var needs, services []spec.Resource
 	for _, name := range c.in(i) {
@@ -107,7 +111,7 @@ func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 			}
 		}
 	}
-	return append(needs, services...)
+	return append(append(needs, services...), c.buckets[i]...)
 }
 
 // neededBy lists what services need of one kind, in order.

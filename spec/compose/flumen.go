@@ -21,7 +21,13 @@ type root struct {
 }
 
 // later are the keys that this version reads strictly and cannot act on.
-var later = []string{"stores", "buckets", "retention"}
+var later = []string{"retention"}
+
+// unsupported are attributes below other keys that this version cannot act on.
+var unsupported = []string{
+	"stores.*.access",
+	"buckets.*.object_lock", "buckets.*.lifecycle", "buckets.*.tags", "buckets.*.quota", "buckets.*.policy",
+}
 
 type tier struct {
 	Name     string    `yaml:"name"`
@@ -37,6 +43,8 @@ type store struct {
 	AccessKey string            `yaml:"access_key"`
 	SecretKey string            `yaml:"secret_key"`
 	Region    string            `yaml:"region"`
+	Secure    bool              `yaml:"secure"`
+	CAFile    string            `yaml:"ca_file"`
 	Access    map[string]access `yaml:"access"`
 }
 
@@ -46,7 +54,9 @@ type access struct {
 }
 
 type bucket struct {
+	Name       string            `yaml:"name"`
 	Store      string            `yaml:"store"`
+	Tier       string            `yaml:"tier"`
 	Versioning string            `yaml:"versioning"`
 	ObjectLock bool              `yaml:"object_lock"`
 	Lifecycle  []lifecycle       `yaml:"lifecycle"`
@@ -137,6 +147,9 @@ var rootShape = sync.OnceValue(func() *shape {
 	describe(s, reflect.TypeFor[root]())
 	one := s.keys["tiers"].items
 	one.keys["services"], one.keys["include"] = compose.keys["services"], compose.keys["include"]
+	for _, path := range unsupported {
+		s.at(path).supported = false
+	}
 	return s
 })
 

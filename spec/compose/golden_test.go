@@ -159,6 +159,10 @@ func writeDesired(b *bytes.Buffer, d spec.Desired) {
 		fmt.Fprintln(b, "left alone:", ref)
 	}
 	writeChecks(b, d)
+	for _, s := range d.Stores {
+		fmt.Fprintf(b, "store %s: service %q port %d, endpoint %q, secure %t, region %q, keys %s %s, ca %t\n",
+			s.Name, s.Service, s.Port, s.Endpoint, s.Secure, s.Region, s.AccessKey, s.SecretKey, s.CA != "")
+	}
 	for _, t := range d.Tiers {
 		fmt.Fprintf(b, "\ntier %s (%s)\n", t.Name, t.Timeout)
 		for _, r := range t.Resources {
@@ -196,6 +200,8 @@ func writeDetails(b *bytes.Buffer, r spec.Resource) {
 		fmt.Fprintf(b, "  called %s, external %t\n", r.Name, r.External)
 	case *spec.Volume:
 		fmt.Fprintf(b, "  called %s, external %t\n", r.Name, r.External)
+	case *spec.Bucket:
+		fmt.Fprintf(b, "  called %s in store %s\n", r.Name, r.Store.Name)
 	}
 }
 

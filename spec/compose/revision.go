@@ -43,5 +43,8 @@ func (l *load) revision() string {
 			}
 		}
 	}
+	for _, s := range l.Desired.Stores {
+		fmt.Fprintf(h, "store %q %q\n", s.Name, s.CA)
+	}
 	return stretch(string(h.Sum(nil)), l.project)
 }

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -55,6 +56,8 @@ func (l *load) forgetPublic() {
 	for _, t := range l.tiers {
 		public = append(public, t.Name)
 	}
+	public = slices.AppendSeq(public, maps.Keys(l.root.Stores))
+	public = slices.AppendSeq(public, maps.Keys(l.root.Buckets))
 	for _, s := range l.sections {
 		for _, kind := range append([]string{"services"}, kinds...) {
 			section, _ := get(s.node, kind)

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+)
+
+// TestStoreScripts runs the whole program on an engine with a MinIO server ($MINIO). One
+// engine is enough, and it has to be one of this machine, or what it runs is out of reach.
+func TestStoreScripts(t *testing.T) {
+	image := enginetest.MinIOImage(t)
+	engine := enginetest.Connect(t, enginetest.Hosts(t)[0])
+	enginetest.Images(t, engine)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/store",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MINIO", image)
+			env.Setenv("ROOT_PASSWORD", "root-password")
+			return onEngine(env, engine)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "bucket": bucket},
+	})
+}
+
+// bucket does something with a bucket of the script's store by hand, or looks at it:
+//
+//	bucket make|remove NAME      as somebody else would
+//	bucket has NAME              it is there
+//	bucket before NAME CONTAINER it was made before the container was started
+func bucket(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: bucket make|remove|has|before NAME [CONTAINER]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	store, err := minio.New("127.0.0.1:"+ts.Getenv("PORT"), &minio.Options{Creds: credentials.NewStaticV4("root", ts.Getenv("ROOT_PASSWORD"), "")})
+	ts.Check(err)
+	switch verb, name := args[0], args[1]; verb {
+	case "make":
+		ts.Check(store.MakeBucket(ctx, name, minio.MakeBucketOptions{}))
+	case "remove":
+		ts.Check(store.RemoveBucket(ctx, name))
+	case "has":
+		made(ctx, ts, store, name)
+	case "before":
+		out, err := exec.CommandContext(ctx, "docker", "-H", ts.Getenv("DOCKER_HOST"), "inspect", "-f", "{{.State.StartedAt}}", args[2]).Output()
+		ts.Check(err)
+		started, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(out)))
+		ts.Check(err)
+		if at := made(ctx, ts, store, name); !at.Before(started) {
+			ts.Fatalf("bucket %s was made at %s, %s started at %s", name, at, args[2], started)
+		}
+	default:
+		ts.Fatalf("bucket: no verb %s", verb)
+	}
+}
+
+// made tells when a bucket was made. It must be there.
+func made(ctx context.Context, ts *testscript.TestScript, store *minio.Client, name string) time.Time {
+	all, err := store.ListBuckets(ctx)
+	ts.Check(err)
+	for _, one := range all {
+		if one.Name == name {
+			return one.CreationDate
+		}
+	}
+	ts.Fatalf("there is no bucket %s", name)
+	return time.Time{}
+}

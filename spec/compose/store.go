@@ -1,0 +1,105 @@
+package compose
+
+import (
+	"crypto/x509"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// readStores reads the stores, by name.
+func (c *conversion) readStores() {
+	c.stores = map[string]*spec.Store{}
+	for _, name := range slices.Sorted(maps.Keys(c.root.Stores)) {
+		one := c.store(name, c.root.Stores[name])
+		c.stores[name] = one
+		c.Desired.Stores = append(c.Desired.Stores, one)
+	}
+}
+
+func (c *conversion) store(name string, s store) *spec.Store {
+	at := func(path ...string) place { return c.rootPlace(append([]string{"stores", name}, path...)...) }
+	put := func(key, text string) string { return c.substitute(text, c.env, at(key)) }
+	secret := put("secret_key", s.SecretKey)
+	c.secret(secret)
+	one := &spec.Store{
+		Name: name, Service: s.Service, Secure: s.Secure, Region: put("region", s.Region),
+		AccessKey: spec.Sensitive(put("access_key", s.AccessKey)), SecretKey: spec.Sensitive(secret),
+		CA: c.authority(s.CAFile, at("ca_file")),
+	}
+	if one.AccessKey.Reveal() == "" || secret == "" {
+		c.fault(at(), "give it both", "store %q has no access_key or no secret_key", name)
+	}
+	switch {
+	case s.Service != "" && s.Endpoint != "":
+		c.fault(at("endpoint"), "keep one of the two", "store %q has both service and endpoint", name)
+	case s.Service != "":
+		one.Port = c.servedPort(name, s, at)
+		c.checkServed(name, s, at("service"))
+	case s.Endpoint == "":
+		c.fault(at(), "give it one of the two", "store %q has neither service nor endpoint", name)
+	case s.Port != 0 || s.Secure:
+		c.fault(at(), "write both into the endpoint, as in https://s3.example.com:9000", "port and secure are for a store that a service serves")
+	default:
+		one.Endpoint, one.Secure = c.endpoint(put("endpoint", s.Endpoint), at("endpoint"))
+	}
+	return one
+}
+
+// servedPort is the port of a service at which its store answers.
+func (c *conversion) servedPort(name string, s store, at func(...string) place) uint16 {
+	if s.Port < 1 || s.Port > 65535 {
+		c.fault(at("port"), "as in port: 9000", "store %q does not say at which port of service %q it answers", name, s.Service)
+		return 0
+	}
+	return uint16(s.Port)
+}
+
+// checkServed: the service that serves a store is one that runs.
+func (c *conversion) checkServed(name string, s store, at place) {
+	_, active := c.services[s.Service]
+	disabled, known := c.project.DisabledServices[s.Service]
+	switch {
+	case active && c.jobs[s.Service]:
+		c.fault(at, "", "store %q is served by %q, which is a job and ends", name, s.Service)
+	case active:
+	case known:
+		c.fault(at, "activate it with --profile", "store %q is served by %q, whose profiles (%s) are not active", name, s.Service, strings.Join(disabled.Profiles, ", "))
+	default:
+		c.fault(at, didYouMean(s.Service, c.names()), "store %q is served by the unknown service %q", name, s.Service)
+	}
+}
+
+// endpoint reads the address of a store.
+func (c *conversion) endpoint(text string, at place) (host string, secure bool) {
+	u, err := url.Parse(text)
+	plain := err == nil && u.User == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
+	if !plain || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		c.fault(at, "write it as in https://s3.example.com", "%q is not the address of a store", text)
+		return "", false
+	}
+	return u.Host, u.Scheme == "https"
+}
+
+// authority reads the certificates that a store is known by.
+func (c *conversion) authority(file string, at place) string {
+	if file == "" {
+		return ""
+	}
+	path := abs(c.dir, c.substitute(file, c.env, at))
+	if c.outside(path, at, "ca_file") {
+		return ""
+	}
+	c.Files = append(c.Files, path)
+	content, err := readRegular(path)
+	switch {
+	case err != nil:
+		c.fault(at, "", "ca_file %s cannot be read: %v", c.shown(path), err)
+	case !x509.NewCertPool().AppendCertsFromPEM(content):
+		c.fault(at, "", "ca_file %s holds no certificate in PEM", c.shown(path))
+	}
+	return string(content)
+}
