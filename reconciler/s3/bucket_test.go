@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 
@@ -143,7 +144,7 @@ func testNotReady(w *world) {
 	b := w.bucket()
 	want := w.desired(b)
 	var calls atomic.Int32
-	w.through(func(rw http.ResponseWriter, _ *http.Request) bool {
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, _ *http.Request) bool {
 		early := calls.Add(1) <= 3
 		if early {
 			refuse(rw, http.StatusServiceUnavailable, "XMinioServerNotInitialized", "Server not initialized, please try again.")
@@ -180,11 +181,34 @@ func testService(w *world) {
 	w.must(want, b, "")
 }
 
+func testTLS(w *world) {
+	b := w.bucket()
+	ca := w.through((*httptest.Server).StartTLS, func(http.ResponseWriter, *http.Request) bool { return false })
+	w.store.Secure = true
+	want := w.desired(b)
+	if d := w.must(want, b, drift.Unseen); !strings.Contains(d.Reason, "not trusted") || !strings.Contains(d.Reason, "stores.minio.ca_file") {
+		w.Errorf("%q", d.Reason)
+	}
+	w.store.CA = ca
+	w.mustApply(plan.Create{Want: b})
+	w.must(want, b, "")
+
+	// A service has a certificate for the name by which others know it.
+	address := w.store.Endpoint
+	w.target.locate = func(context.Context, string, string, uint16) ([]string, error) { return []string{address}, nil }
+	w.store.Service, w.store.Endpoint = "example.com", "" // which is what a test server has
+	w.must(want, b, "")
+	w.store.Service = "minio"
+	if d := w.must(want, b, drift.Unseen); !strings.Contains(d.Reason, "valid for example.com") {
+		w.Errorf("%q", d.Reason)
+	}
+}
+
 // testInterrupted breaks the making of a bucket off at every request, and makes it again.
 func testInterrupted(w *world) {
 	var left atomic.Int32
 	var cut atomic.Pointer[context.CancelFunc]
-	w.through(func(http.ResponseWriter, *http.Request) bool {
+	w.through((*httptest.Server).Start, func(http.ResponseWriter, *http.Request) bool {
 		if left.Add(-1) == 0 {
 			(*cut.Load())()
 		}

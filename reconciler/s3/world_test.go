@@ -3,6 +3,9 @@ package s3
 import (
 	"context"
 	"crypto/rand"
+	"encoding/pem"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +50,7 @@ func TestBuckets(t *testing.T) {
 		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
 		"StoreThatIsNotReadyIsWaitedFor":       testNotReady,
 		"StoreOfAServiceIsFound":               testService,
+		"StoreWithTLSHasToBeTrusted":           testTLS,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,8 +155,9 @@ func (w *world) mustHaveTags(b *spec.Bucket, want map[string]string) {
 	}
 }
 
-// through has the store be reached through a proxy that may answer itself.
-func (w *world) through(answer func(http.ResponseWriter, *http.Request) bool) {
+// through has the store be reached through a proxy that may answer itself, started with or
+// without TLS. It gives the certificate of one with.
+func (w *world) through(start func(*httptest.Server), answer func(http.ResponseWriter, *http.Request) bool) (ca string) {
 	origin := &url.URL{Scheme: "http", Host: w.store.Endpoint}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -161,13 +166,18 @@ func (w *world) through(answer func(http.ResponseWriter, *http.Request) bool) {
 		},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
 	}
-	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !answer(rw, r) {
 			proxy.ServeHTTP(rw, r)
 		}
 	}))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.Cleanup(front.Close)
+	if start(front); front.Certificate() != nil {
+		ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw}))
+	}
 	w.store.Endpoint = front.Listener.Addr().String()
+	return ca
 }
 
 // refuse answers as S3 servers do.
