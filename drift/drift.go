@@ -135,9 +135,8 @@ func pending(want spec.Resource, have Observed) (reason string, waits bool) {
 		if _, unseen := have.Unseen(dep.Ref); unseen {
 			continue
 		}
-		switch have.Found[dep.Ref].State {
-		case Running, Healthy:
-		default:
+		found := have.Found[dep.Ref]
+		if at := found.State; !found.Owned || at != Running && at != Healthy {
 			return "lives in " + dep.Ref.String() + ", which is not ready", true
 		}
 	}

@@ -2,7 +2,7 @@
 // a real engine would refuse: a container before its network, a network from under a
 // container, a name or a host port twice. It is for tests of what decides and executes.
 //
-//	Engine (containers, networks, volumes, images)
+//	Engine (containers, networks, volumes, images, buckets)
 //	   ├─ Target("a"), Target("b")   projects on one engine
 //	   ├─ faults.go                  fail call n, end after call n, be blind to a kind
 //	   └─ hand.go                    what people do behind the agent's back
@@ -32,6 +32,7 @@ type Engine struct {
 	networks   map[string]*network   // by ID
 	volumes    map[string]*volume    // by name
 	images     map[string]*image     // by reference
+	buckets    map[string]*bucket    // by name
 	faults     faults
 }
 
@@ -43,6 +44,7 @@ func New() *Engine {
 		networks:   map[string]*network{},
 		volumes:    map[string]*volume{},
 		images:     map[string]*image{},
+		buckets:    map[string]*bucket{},
 		faults:     faults{blind: map[spec.Ref]string{}, absent: map[string]bool{}},
 	}
 }

@@ -99,6 +99,13 @@ func (e *Engine) Restart() {
 	}
 }
 
+// RemoveBucket removes a bucket.
+func (e *Engine) RemoveBucket(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.buckets, name)
+}
+
 // Settle lets enough time pass for everything that was started to show what comes of it.
 func (e *Engine) Settle() {
 	e.mu.Lock()
@@ -108,13 +115,14 @@ func (e *Engine) Settle() {
 	}
 }
 
-// RemoveProject removes all that a project has made, volumes too.
+// RemoveProject removes all that a project has made, volumes and buckets too.
 func (e *Engine) RemoveProject(project string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	maps.DeleteFunc(e.containers, func(_ string, c *container) bool { return c.project == project })
 	maps.DeleteFunc(e.networks, func(_ string, n *network) bool { return n.project == project })
 	maps.DeleteFunc(e.volumes, func(_ string, v *volume) bool { return v.project == project })
+	maps.DeleteFunc(e.buckets, func(_ string, b *bucket) bool { return b.project == project })
 }
 
 // AddImage puts an image on the engine that nobody's project built.
@@ -124,7 +132,7 @@ func (e *Engine) AddImage(reference string) {
 	e.images[reference] = &image{id: e.nextID("image")}
 }
 
-// AddForeign makes a network, a volume or a running container that belongs to nobody.
+// AddForeign makes a network, a volume, a bucket or a running container that belongs to nobody.
 func (e *Engine) AddForeign(kind spec.Kind, name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -134,6 +142,8 @@ func (e *Engine) AddForeign(kind spec.Kind, name string) {
 		e.networks[id] = &network{id: id, name: name, fields: spec.Fields{}}
 	case spec.KindVolume:
 		e.volumes[name] = &volume{serial: e.serial, name: name, fields: spec.Fields{}}
+	case spec.KindBucket:
+		e.buckets[name] = &bucket{serial: e.serial, name: name, fields: spec.Fields{}}
 	case spec.KindService:
 		e.containers[id] = &container{
 			id: id, serial: e.serial, name: name, state: drift.Running, since: e.now, starts: 1,
@@ -163,6 +173,9 @@ func (e *Engine) Census(of func(project string) bool) []string {
 	}
 	for _, v := range e.volumes {
 		add(v.project, "volume %d %s", v.serial, v.name)
+	}
+	for _, b := range e.buckets {
+		add(b.project, "bucket %d %s", b.serial, b.name)
 	}
 	slices.Sort(all)
 	return all

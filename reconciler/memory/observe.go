@@ -32,6 +32,7 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	t.observeNetworks(want, seen)
 	t.observeVolumes(want, seen)
 	t.observeServices(want, seen)
+	t.observeBuckets(want, seen)
 	for ref, reason := range e.faults.blind {
 		seen.Blind[ref] = reason
 	}

@@ -22,7 +22,7 @@ func (e *Engine) Target(project string) *Target { return &Target{e, project} }
 
 // Kinds are all kinds.
 func (t *Target) Kinds() []spec.Kind {
-	return []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService}
+	return []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService, spec.KindBucket}
 }
 
 // Apply makes one change true. See reconciler.Target for what it promises.
@@ -40,6 +40,8 @@ func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 		err = t.applyVolume(c, p)
 	case spec.KindService:
 		err = t.applyService(c, p)
+	case spec.KindBucket:
+		err = t.applyBucket(c)
 	default:
 		panic("memory: not a kind of this target: " + c.Ref().String())
 	}

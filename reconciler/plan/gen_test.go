@@ -19,6 +19,7 @@ var (
 	someImages   = []string{"pulled:1", "pulled:2", "built:1"}
 	somePorts    = []string{"8001", "8002", "8003"}
 	customNames  = []string{"custom-x", "custom-y"}
+	bucketNames  = []string{"k1", "k2"}
 )
 
 const testProject = "p"
@@ -206,5 +207,29 @@ func (s *maker) desired() spec.Desired {
 		}
 		add(one)
 	}
+	s.fill(&want)
 	return want
+}
+
+// fill puts buckets into some services that stay, in their tiers.
+func (s *maker) fill(want *spec.Desired) {
+	servers := s.earlier(func(o *spec.Service) bool { return !o.Job && o.Number == 1 })
+	if len(servers) == 0 {
+		return
+	}
+	store := &spec.Store{Name: "store"}
+	for _, name := range bucketNames {
+		if !s.chance(2) {
+			continue
+		}
+		server := rapid.SampledFrom(servers).Draw(s.t, "server")
+		b := &spec.Bucket{Key: name, Name: name, Store: store, Versioning: spec.Versioning(s.pick("", "enabled", "suspended"))}
+		for _, o := range s.services {
+			if o.Name == server.Name {
+				b.Depends = append(b.Depends, spec.Dep{Ref: o.Ref(), Until: spec.Ready})
+			}
+		}
+		tier := &want.Tiers[s.tier[server.Name]]
+		tier.Resources = append(tier.Resources, b)
+	}
 }

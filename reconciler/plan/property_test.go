@@ -65,20 +65,24 @@ func (w *world) avoidSquatters(want spec.Desired) {
 	}
 }
 
-// meddle does random things by hand. Squatters take the place of a container.
-func (w *world) meddle(squatters bool) {
+// meddle does random things by hand. Before the run that counts, squatters take the place of a
+// container, and data is removed.
+func (w *world) meddle(before bool) {
 	for range rapid.IntRange(0, 3).Draw(w.t, "deeds") {
-		w.deed(squatters)
+		w.deed(before)
 	}
 }
 
-func (w *world) deed(squatters bool) {
+func (w *world) deed(before bool) {
 	deeds := []string{"restart engine", "remove network", "remove image"}
+	if before {
+		deeds = append(deeds, "remove bucket")
+	}
 	var name string
 	if names := w.containers(); len(names) > 0 {
 		name = rapid.SampledFrom(names).Draw(w.t, "container")
 		deeds = append(deeds, "stop", "kill", "pause", "remove", "edit", "disconnect")
-		if squatters {
+		if before {
 			deeds = append(deeds, "squat")
 		}
 	}
@@ -91,6 +95,8 @@ func (w *world) deed(squatters bool) {
 		w.engine.RemoveNetwork(testProject + "_" + rapid.SampledFrom(networkNames).Draw(w.t, "network"))
 	case "remove image":
 		w.engine.RemoveImage(rapid.SampledFrom(someImages).Draw(w.t, "image"))
+	case "remove bucket":
+		w.engine.RemoveBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"))
 	case "stop":
 		w.engine.Stop(name)
 	case "kill":
@@ -124,8 +130,11 @@ func (w *world) containers() []string {
 	return names
 }
 
-func (w *world) volumes() []string {
-	return slices.DeleteFunc(w.census(anybody), func(s string) bool { return !strings.HasPrefix(s, "volume ") })
+// data are the volumes and buckets of everybody.
+func (w *world) data() []string {
+	return slices.DeleteFunc(w.census(anybody), func(s string) bool {
+		return !strings.HasPrefix(s, "volume ") && !strings.HasPrefix(s, "bucket ")
+	})
 }
 
 // check tries a property in many worlds.
@@ -133,10 +142,10 @@ func check(t *testing.T, property func(*world, spec.Desired)) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w, want := story(t)
-		foreign, data := w.census(strangers), w.volumes()
+		foreign, data := w.census(strangers), w.data()
 		property(w, want)
 		w.keeps("foreign", foreign, w.census(strangers))
-		w.keeps("data", data, w.volumes())
+		w.keeps("data", data, w.data())
 		w.endsWell(want)
 	})
 }
@@ -306,7 +315,7 @@ func TestWithoutItsImageNothingIsTakenAway(t *testing.T) {
 func TestNothingUnseenIsTouched(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
 		w.engine.Settle()
-		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}}
+		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}, {Kind: spec.KindBucket}}
 		have := w.observe(want)
 		ref := rapid.SampledFrom(append(sights, have.Refs()...)).Draw(w.t, "blind")
 		before := slices.DeleteFunc(w.census(projectOnly), func(line string) bool {

@@ -30,6 +30,7 @@ func newWorld(t *rapid.T) *world {
 	engine.AddForeign(spec.KindService, "stranger")
 	engine.AddForeign(spec.KindNetwork, "strange-net")
 	engine.AddForeign(spec.KindVolume, "strange-data")
+	engine.AddForeign(spec.KindBucket, "strange-bucket")
 	return w
 }
 
@@ -166,20 +167,21 @@ func (w *world) mayBegin(want spec.Desired, stage plan.Stage, step plan.Step) {
 		}
 		for _, r := range tier.Resources {
 			one, differs := d.Of(r.Ref())
-			if _, ok := r.(*spec.Service); ok && differs && !works(one) {
+			made := r.Ref().Kind == spec.KindBucket && one.Verdict == drift.Unseen // by this run, as its steps tell
+			if kind := r.Ref().Kind; (kind == spec.KindService || kind == spec.KindBucket) && differs && !works(one) && !made {
 				w.fatalf("%s %s of tier %s begins while %s of tier %s is %s", step.Change.Verb(), step.Change.Ref(), stage.Tier, r.Ref(), tier.Name, one.Verdict)
 			}
 		}
 	}
 }
 
-// works tells whether a service that differs does its work all the same.
+// works tells whether a service or bucket that differs does its work all the same.
 func works(d drift.Difference) bool {
 	if d.Have == nil || !d.Have.Owned {
 		return false
 	}
 	switch d.Have.State {
-	case drift.Running, drift.Healthy, drift.Done:
+	case drift.Present, drift.Running, drift.Healthy, drift.Done:
 		return true
 	}
 	return false
