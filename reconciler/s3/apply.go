@@ -46,8 +46,8 @@ func (t *Target) update(ctx context.Context, project string, u plan.Update, p pl
 
 // ours tells whether a bucket is there. One of another project is an error.
 func (c *connection) ours(ctx context.Context, b *spec.Bucket) (there bool, err error) {
-	owner, there, err := c.owner(ctx, b.Name)
-	if err == nil && owner != "" && owner != c.project {
+	owner, there, err := c.owner(ctx, b.Name, false)
+	if err == nil && there && owner != "" && owner != c.project {
 		err = fmt.Errorf("the bucket %s of the store %s belongs to the project %s and is left alone", b.Name, c.store.Name, owner)
 	}
 	return there, err

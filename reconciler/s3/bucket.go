@@ -14,22 +14,26 @@ import (
 // ownerTag marks a bucket that the agent made. Its value is the project.
 const ownerTag = "dev.flumen.project"
 
-// owner tells whether a bucket is there, and whose it is: "" where it says nothing.
-func (c *connection) owner(ctx context.Context, bucket string) (project string, there bool, err error) {
+// owner tells whether a bucket is there, and whose it is: "" where it does not say. It asks
+// for the tags first, since the answer says what is wrong with a key; but MinIO answers also
+// for buckets that are not there, from what it remembers of them, unless they are listed.
+func (c *connection) owner(ctx context.Context, bucket string, listed bool) (project string, there bool, err error) {
 	marks, err := c.GetBucketTagging(ctx, bucket)
 	switch codeOf(err) {
-	case "":
 	case minio.NoSuchBucket:
 		return "", false, nil
 	case "NoSuchTagSet", "NoSuchTagSetError", minio.NotImplemented:
-		// MinIO says so of buckets that are not there, too.
-		there, err = c.BucketExists(ctx, bucket)
-		return "", there, c.explain("look for bucket "+bucket, err)
+	default:
+		if err != nil {
+			return "", false, c.explain("read the tags of bucket "+bucket, err)
+		}
+		project = marks.ToMap()[ownerTag]
 	}
-	if err != nil {
-		return "", false, c.explain("read the tags of bucket "+bucket, err)
+	if listed {
+		return project, true, nil
 	}
-	return marks.ToMap()[ownerTag], true, nil
+	there, err = c.BucketExists(ctx, bucket)
+	return project, there, c.explain("look for bucket "+bucket, err)
 }
 
 // make makes a bucket and marks it. One that is there already is left unmarked.

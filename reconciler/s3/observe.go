@@ -87,13 +87,15 @@ func (l *look) see(ctx context.Context, t *Target) {
 	}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
-	for _, b := range l.buckets {
-		g.Go(func() error { l.seeWanted(ctx, c, b); return nil })
-	}
-	for _, other := range listed {
-		if l.buckets[other.Name] == nil {
-			g.Go(func() error { l.seeOther(ctx, c, other.Name); return nil })
+	known := map[string]bool{} // not all that are there: a store lists what the key may see
+	for _, one := range listed {
+		known[one.Name] = true
+		if l.buckets[one.Name] == nil {
+			g.Go(func() error { l.seeOther(ctx, c, one.Name); return nil })
 		}
+	}
+	for _, b := range l.buckets {
+		g.Go(func() error { l.seeWanted(ctx, c, b, known[b.Name]); return nil })
 	}
 	_ = g.Wait() // what goes wrong is noted of each bucket
 }
@@ -108,8 +110,8 @@ func (l *look) blindAll(why error) {
 	}
 }
 
-func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket) {
-	found, there, err := c.read(ctx, b)
+func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket, listed bool) {
+	found, there, err := c.read(ctx, b, listed)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -121,8 +123,8 @@ func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket) {
 }
 
 // read looks at a bucket of the spec, and at those of its attributes that are declared.
-func (c *connection) read(ctx context.Context, b *spec.Bucket) (f drift.Found, there bool, err error) {
-	owner, there, err := c.owner(ctx, b.Name)
+func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (f drift.Found, there bool, err error) {
+	owner, there, err := c.owner(ctx, b.Name, listed)
 	if err != nil || !there {
 		return f, false, err
 	}
@@ -145,7 +147,7 @@ func (c *connection) read(ctx context.Context, b *spec.Bucket) (f drift.Found, t
 // seeOther looks whether a bucket that the spec does not name is ours. One whose tags cannot
 // be read is taken for somebody else's.
 func (l *look) seeOther(ctx context.Context, c *connection, name string) {
-	owner, there, err := c.owner(ctx, name)
+	owner, there, err := c.owner(ctx, name, true)
 	if err != nil || !there || owner != l.project {
 		return
 	}
