@@ -27,7 +27,7 @@ func TestStoreScripts(t *testing.T) {
 			env.Setenv("ROOT_PASSWORD", "root-password")
 			return onEngine(env, engine)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "bucket": bucket},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket},
 	})
 }
 
