@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -193,11 +192,7 @@ func (e onDisk) Info(ctx context.Context) (system.Info, error) {
 
 func TestAFullDiskHoldsAllImages(t *testing.T) {
 	eachWorld(t, func(w world) {
-		small := w.TempDir()
-		if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=100m"); err != nil {
-			enginetest.Lacks(w.T, "the right to mount a small disk: "+err.Error())
-		}
-		w.Cleanup(func() { syscall.Unmount(small, 0) })
+		small := enginetest.SmallDisk(w, "100m")
 		w.target = New(onDisk{w.engine, small})
 		p := planOf(plan.Create{Want: &spec.Image{Name: "app:1"}}, plan.Create{Want: w.service("one")}, plan.Create{Want: &spec.Image{Name: "app:2"}})
 		var held []spec.Ref

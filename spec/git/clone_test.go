@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -120,14 +121,7 @@ func TestLongHistoryIsNotFetched(t *testing.T) {
 }
 
 func TestFullDiskLeavesWhatThereIs(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a small file system")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skipf("cannot mount a small file system here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := enginetest.SmallDisk(t, "2m")
 	r := newRepository(t)
 	r.write("flumen.yaml", "one")
 	first := r.push("First")
