@@ -3,10 +3,11 @@ package spec
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Store is an S3 store that holds buckets: one that a service of the project serves, or
-// one that is somewhere else.
+// one that is somewhere else; or a folder of this machine that holds Delta tables.
 type Store struct {
 	Name    string
 	Service string // "" for one at Endpoint
@@ -19,6 +20,18 @@ type Store struct {
 	SecretKey Value
 	Region    string
 	CA        string // certificates in PEM that it is known by, beside those of the machine
+	// Path is the absolute path of a folder that holds Delta tables, and nothing else of a
+	// Store then counts: it has no buckets.
+	Path string
+}
+
+// Place is where something in the store is, as people write it: "s3://lakehouse/warehouse", or a
+// path of this machine.
+func (s *Store) Place(key string) string {
+	if s.Path != "" {
+		return strings.TrimSuffix(s.Path+"/"+key, "/")
+	}
+	return "s3://" + key
 }
 
 // Versioning says what a bucket keeps of an object that is written again.

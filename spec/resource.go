@@ -104,10 +104,12 @@ type Desired struct {
 	// services, and the networks and volumes that only they use, these by their name
 	// on the engine. All of it is left alone, be it there or not.
 	Inactive []Ref
-	// Stores are those that hold buckets of the project, by name.
+	// Stores are those that hold buckets or tables of the project, by name.
 	Stores   []*Store
 	Checks   Checks
 	Consents []Consent
+	// Retention is about the Delta tables in Stores.
+	Retention Retention
 }
 
 // LeavesAlone tells whether ref, or the service it is an instance of, is Inactive.

@@ -24,12 +24,16 @@ const lookTimeout = 15 * time.Second
 // service does not run: nobody can know then.
 func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
 	t.remember(want.Project)
-	looks := make([]*look, len(want.Stores))
+	var looks []*look
 	at := time.Now()
 	var all sync.WaitGroup
-	for i, s := range want.Stores {
-		looks[i] = newLook(want, s)
-		all.Go(func() { looks[i].see(ctx, t) })
+	for _, s := range want.Stores {
+		if s.Path != "" {
+			continue // a folder has no buckets
+		}
+		l := newLook(want, s)
+		looks = append(looks, l)
+		all.Go(func() { l.see(ctx, t) })
 	}
 	all.Wait()
 	if err := context.Cause(ctx); err != nil {

@@ -50,6 +50,8 @@ func (c *conversion) bucket(key string, b bucket) (tier int, one *spec.Bucket) {
 		c.fault(at(), "give it one: store: NAME", "bucket %q has no store", key)
 	case one.Store == nil:
 		c.fault(at("store"), didYouMean(b.Store, slices.Collect(maps.Keys(c.stores))), "bucket %q is in the undeclared store %q", key, b.Store)
+	case one.Store.Path != "":
+		c.fault(at("store"), "name an S3 store", "bucket %q is in the store %q, which is a folder", key, b.Store)
 	case one.Store.Service != "":
 		one.Depends = c.servers(one.Store)
 		return c.servedTier(key, b, at("tier")), one

@@ -20,6 +20,7 @@ func (l *load) convert(p *types.Project) {
 	c.learnSecrets()
 	c.readStores()
 	c.readBuckets()
+	c.readRetention()
 	c.forgetPublic()
 	c.images()
 	used := map[spec.Ref]bool{}

@@ -20,13 +20,12 @@ type root struct {
 	Consent   []consent         `yaml:"consent"`
 }
 
-// later are the keys that this version reads strictly and cannot act on.
-var later = []string{"retention"}
-
 // unsupported are attributes below other keys that this version cannot act on.
 var unsupported = []string{
 	"stores.*.access",
 	"buckets.*.object_lock", "buckets.*.lifecycle", "buckets.*.tags", "buckets.*.quota", "buckets.*.policy",
+	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
+	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
 }
 
 type tier struct {
@@ -40,6 +39,7 @@ type store struct {
 	Service   string            `yaml:"service"`
 	Port      int               `yaml:"port"`
 	Endpoint  string            `yaml:"endpoint"`
+	Path      string            `yaml:"path"`
 	AccessKey string            `yaml:"access_key"`
 	SecretKey string            `yaml:"secret_key"`
 	Region    string            `yaml:"region"`
@@ -75,10 +75,13 @@ type lifecycle struct {
 
 type retention struct {
 	Schedule  string          `yaml:"schedule"`
+	Timezone  string          `yaml:"timezone"`
+	Window    string          `yaml:"window"`
 	Discover  []discover      `yaml:"discover"`
-	Metastore metastore       `yaml:"metastore"`
+	Metastore *metastore      `yaml:"metastore"`
 	Defaults  retentionRule   `yaml:"defaults"`
 	Rules     []retentionRule `yaml:"rules"`
+	Unsafe    unsafe          `yaml:"unsafe"`
 }
 
 type discover struct {
@@ -91,11 +94,35 @@ type metastore struct {
 	Port    int    `yaml:"port"`
 }
 
+// retentionRule has a pointer where nothing is not the same as zero.
 type retentionRule struct {
-	Match stringList `yaml:"match"`
-	Mode  string     `yaml:"mode"`
-	Data  string     `yaml:"data"`
-	Log   string     `yaml:"log"`
+	Match          stringList `yaml:"match"`
+	Exclude        bool       `yaml:"exclude"`
+	Mode           string     `yaml:"mode"`
+	Data           string     `yaml:"data"`
+	Log            string     `yaml:"log"`
+	Vacuum         string     `yaml:"vacuum"`
+	FullEvery      string     `yaml:"full_every"`
+	LogCleanup     string     `yaml:"log_cleanup"`
+	Properties     string     `yaml:"properties"`
+	Orphans        string     `yaml:"orphans"`
+	ForeignFiles   string     `yaml:"foreign_files"`
+	ChangeData     *bool      `yaml:"change_data"`
+	MinAge         string     `yaml:"min_age"`
+	MaxDeleteRatio *float64   `yaml:"max_delete_ratio"`
+	MaxDeleteFiles *int64     `yaml:"max_delete_files"`
+	MaxDeleteBytes string     `yaml:"max_delete_bytes"`
+	KeepVersions   []int64    `yaml:"keep_versions"`
+	KeepStreams    stringList `yaml:"keep_streams"`
+	Undo           string     `yaml:"undo"`
+	UndoKeep       string     `yaml:"undo_keep"`
+	Engine         string     `yaml:"engine"`
+	DelegateAbove  *int64     `yaml:"delegate_above"`
+}
+
+type unsafe struct {
+	AllowBelow7d bool   `yaml:"allow_below_7d"`
+	Ack          string `yaml:"ack"`
 }
 
 type driftChecks struct {

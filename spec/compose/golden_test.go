@@ -153,6 +153,17 @@ func writeChecks(b *bytes.Buffer, d spec.Desired) {
 	}
 }
 
+func writeRetention(b *bytes.Buffer, r spec.Retention) {
+	if len(r.Discover) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "retention at %q in %q for %s, metastore %q %d\n", r.Schedule, r.Timezone, spec.Span(r.Window), r.Metastore.Service, r.Metastore.Port)
+	fmt.Fprintf(b, "  %s\n", r)
+	for _, rule := range r.Rules {
+		fmt.Fprintf(b, "  %s\n", rule)
+	}
+}
+
 func writeDesired(b *bytes.Buffer, d spec.Desired) {
 	fmt.Fprintln(b, "project", d.Project)
 	for _, ref := range d.Inactive {
@@ -160,9 +171,14 @@ func writeDesired(b *bytes.Buffer, d spec.Desired) {
 	}
 	writeChecks(b, d)
 	for _, s := range d.Stores {
+		if s.Path != "" {
+			fmt.Fprintf(b, "store %s: folder %s\n", s.Name, s.Path)
+			continue
+		}
 		fmt.Fprintf(b, "store %s: service %q port %d, endpoint %q, secure %t, region %q, keys %s %s, ca %t\n",
 			s.Name, s.Service, s.Port, s.Endpoint, s.Secure, s.Region, s.AccessKey, s.SecretKey, s.CA != "")
 	}
+	writeRetention(b, d.Retention)
 	for _, t := range d.Tiers {
 		fmt.Fprintf(b, "\ntier %s (%s)\n", t.Name, t.Timeout)
 		for _, r := range t.Resources {

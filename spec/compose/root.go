@@ -20,7 +20,6 @@ func (l *load) readRoot() bool {
 	l.decode(n, &l.root)
 	l.readEnvironment(n)
 	l.readName(n)
-	l.refuseLater(n)
 	l.readTiers(n)
 	if m, ok := get(n, "version"); ok {
 		l.warn(l.main.at(m.key), "remove it", "version is obsolete and does nothing")
@@ -85,12 +84,4 @@ func (l *load) readName(n *yaml.Node) {
 		l.broken = true
 	}
 	l.env[projectVariable] = l.project
-}
-
-func (l *load) refuseLater(n *yaml.Node) {
-	for _, name := range later {
-		if m, ok := get(n, name); ok {
-			l.fault(l.main.at(m.key), "", "%s: this version of flumen-agent cannot do this yet", name)
-		}
-	}
 }

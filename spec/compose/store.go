@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"maps"
 	"net/url"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -22,6 +24,9 @@ func (c *conversion) readStores() {
 
 func (c *conversion) store(name string, s store) *spec.Store {
 	at := func(path ...string) place { return c.rootPlace(append([]string{"stores", name}, path...)...) }
+	if s.Path != "" {
+		return c.folder(name, s, at)
+	}
 	put := func(key, text string) string { return c.substitute(text, c.env, at(key)) }
 	secret := put("secret_key", s.SecretKey)
 	c.secret(secret)
@@ -40,13 +45,27 @@ func (c *conversion) store(name string, s store) *spec.Store {
 		one.Port = c.servedPort(name, s, at)
 		c.checkServed(name, s, at("service"))
 	case s.Endpoint == "":
-		c.fault(at(), "give it one of the two", "store %q has neither service nor endpoint", name)
+		c.fault(at(), "give it one of the three", "store %q has neither service nor endpoint nor path", name)
 	case s.Port != 0 || s.Secure:
 		c.fault(at(), "write both into the endpoint, as in https://s3.example.com:9000", "port and secure are for a store that a service serves")
 	default:
 		one.Endpoint, one.Secure = c.endpoint(put("endpoint", s.Endpoint), at("endpoint"))
 	}
 	return one
+}
+
+// folder is a store that is a folder of Delta tables.
+func (c *conversion) folder(name string, s store, at func(...string) place) *spec.Store {
+	alone := s
+	alone.Path = ""
+	if !reflect.ValueOf(alone).IsZero() {
+		c.fault(at("path"), "keep path alone, or remove it", "store %q is a folder and has keys of an S3 store too", name)
+	}
+	path := c.substitute(s.Path, c.env, at("path"))
+	if !filepath.IsAbs(path) || path != filepath.Clean(path) || path == "/" {
+		c.fault(at("path"), "write an absolute path without . and .., as in /data/warehouse", "%q cannot be a folder of tables", path)
+	}
+	return &spec.Store{Name: name, Path: path}
 }
 
 // servedPort is the port of a service at which its store answers.

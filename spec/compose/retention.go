@@ -1,0 +1,184 @@
+package compose
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// later is what is said of retention that this version reads and does not act upon.
+const later = "this version of flumen-agent only reports, when it is asked to: flumen-agent retention plan"
+
+// readRetention reads where Delta tables are and how long their files are kept.
+func (c *conversion) readRetention() {
+	r := c.root.Retention
+	one := spec.Retention{Defaults: spec.DefaultRetention()}
+	one.Schedule, one.Timezone, one.Window = c.retentionTimes(r)
+	for i := range r.Discover {
+		one.Discover = append(one.Discover, c.discovery(i, one.Discover))
+	}
+	if r.Metastore != nil {
+		one.Metastore = c.metastore(*r.Metastore)
+	}
+	one.Defaults = c.retentionRule(r.Defaults, one.Defaults, "retention", "defaults")
+	if len(r.Defaults.Match) > 0 || r.Defaults.Exclude {
+		c.fault(c.rootPlace("retention", "defaults"), "write a rule", "the defaults are for all tables: match and exclude belong to rules")
+	}
+	for i, rule := range r.Rules {
+		at := []string{"retention", "rules", strconv.Itoa(i)}
+		next := c.retentionRule(rule, one.Defaults, at...)
+		next.Match, next.Exclude = c.patterns(rule, at), rule.Exclude
+		c.checkReach(next, one, at)
+		one.Rules = append(one.Rules, next)
+	}
+	if len(one.Rules) > 0 && len(one.Discover) == 0 {
+		c.fault(c.rootPlace("retention"), "write discover: [{store: NAME, prefix: BUCKET/FOLDER}]", "retention does not say where the tables are")
+	}
+	c.Desired.Retention = one
+}
+
+// retentionTimes reads when to look.
+func (c *conversion) retentionTimes(r retention) (schedule, timezone string, window time.Duration) {
+	at := func(key string) place { return c.rootPlace("retention", key) }
+	if r.Schedule != "" && c.options.CheckSchedule != nil {
+		if err := c.options.CheckSchedule(r.Schedule); err != nil {
+			c.fault(at("schedule"), "", "%v", err)
+		}
+	}
+	if _, err := time.LoadLocation(r.Timezone); err != nil {
+		c.fault(at("timezone"), "write it as in Europe/Berlin", "%q is not a time zone", r.Timezone)
+	}
+	if r.Window != "" {
+		window = c.span(r.Window, at("window"))
+	}
+	if r.Schedule != "" {
+		c.warn(at("schedule"), "", "retention.schedule: %s", later)
+	}
+	return r.Schedule, r.Timezone, window
+}
+
+// discovery reads one place below which tables are.
+func (c *conversion) discovery(i int, before []spec.Discovery) spec.Discovery {
+	d := c.root.Retention.Discover[i]
+	at := func(key string) place { return c.rootPlace("retention", "discover", strconv.Itoa(i), key) }
+	one := spec.Discovery{Store: c.stores[d.Store], Prefix: strings.TrimSuffix(c.substitute(d.Prefix, c.env, at("prefix")), "/")}
+	switch clean := path.Clean("/" + one.Prefix)[1:]; {
+	case d.Store == "":
+		c.fault(at("store"), "give it one: store: NAME", "tables are looked for in no store")
+	case one.Store == nil:
+		c.fault(at("store"), didYouMean(d.Store, slices.Collect(maps.Keys(c.stores))), "tables are looked for in the undeclared store %q", d.Store)
+	case one.Prefix == "" && one.Store.Path == "":
+		c.fault(at("prefix"), "begin with the bucket, as in prefix: lakehouse/warehouse", "tables are looked for in no bucket")
+	case clean != one.Prefix:
+		c.fault(at("prefix"), "write "+clean, "%q begins with a slash, or has empty parts, . or ..", one.Prefix)
+	}
+	if one.Store == nil {
+		one.Store = &spec.Store{Name: d.Store}
+	}
+	for _, other := range before {
+		if other.Store.Name == one.Store.Name && (inside(one.Prefix, other.Prefix) || inside(other.Prefix, one.Prefix)) {
+			c.fault(at("prefix"), "remove one of them", "%q and %q hold the same tables", one.Prefix, other.Prefix)
+		}
+	}
+	return one
+}
+
+// inside tells whether a prefix is the other one or lies below it.
+func inside(prefix, other string) bool {
+	return prefix == other || other == "" || strings.HasPrefix(prefix, other+"/")
+}
+
+func (c *conversion) metastore(m metastore) spec.Metastore {
+	at := func(key string) place { return c.rootPlace("retention", "metastore", key) }
+	if _, known := c.services[m.Service]; !known {
+		c.fault(at("service"), didYouMean(m.Service, c.names()), "the metastore is served by the unknown service %q", m.Service)
+	}
+	if m.Port < 1 || m.Port > 65535 {
+		c.fault(at("port"), "as in port: 9083", "the metastore does not say at which port of service %q it answers", m.Service)
+	}
+	c.warn(c.rootPlace("retention", "metastore"), "", "retention.metastore: this version of flumen-agent names tables after their folders, as in bronze.db/events")
+	return spec.Metastore{Service: m.Service, Port: uint16(m.Port)}
+}
+
+// patterns reads which tables a rule is about.
+func (c *conversion) patterns(rule retentionRule, at []string) []spec.Pattern {
+	if len(rule.Match) == 0 {
+		c.fault(c.rootPlace(at...), `as in match: ["bronze.*"]`, "a rule has no match, so it is about no table")
+	}
+	var all []spec.Pattern
+	for i, text := range rule.Match {
+		stands := c.rootPlace(append(slices.Clone(at), "match", strconv.Itoa(i))...)
+		one := spec.Pattern(c.substitute(text, c.env, stands))
+		where, placed := one.Place()
+		switch {
+		case placed && !strings.HasPrefix(where, "s3://") && !strings.HasPrefix(where, "/"):
+			c.fault(stands, "write it as in path:s3://bucket/folder/** or path:/data/**", "%q is not the place of a table", one)
+		case !placed && (strings.ContainsAny(string(one), "/:") || !strings.ContainsAny(string(one), ".*")):
+			c.fault(stands, "write it as in database.table, bronze.* or path:s3://bucket/folder/**", "%q is not the name of a table", one)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// checkReach refuses a rule that can never match: earlier ones take all its tables, or it is
+// about a place where nobody looks.
+func (c *conversion) checkReach(rule spec.RetentionRule, all spec.Retention, at []string) {
+	taken := func(p spec.Pattern) int {
+		return slices.IndexFunc(all.Rules, func(earlier spec.RetentionRule) bool {
+			return slices.ContainsFunc(earlier.Match, func(q spec.Pattern) bool { return q.Covers(p) })
+		})
+	}
+	by := -1
+	for _, p := range rule.Match {
+		first := taken(p)
+		if first < 0 && lookedAt(p, all.Discover) {
+			return
+		}
+		by = max(by, first)
+	}
+	switch {
+	case len(rule.Match) == 0:
+	case by >= 0:
+		c.fault(c.rootPlace(at...), "move it before that one", "this rule never matches: the rule at %s takes all its tables", c.rootPlace("retention", "rules", strconv.Itoa(by)))
+	default:
+		c.fault(c.rootPlace(at...), "add the place to discover", "this rule never matches: no tables are looked for there")
+	}
+}
+
+// lookedAt tells whether tables that a pattern matches can be below a place that is looked at.
+func lookedAt(p spec.Pattern, discover []spec.Discovery) bool {
+	if _, placed := p.Place(); !placed {
+		return true
+	}
+	begins := p.Literal()
+	return slices.ContainsFunc(discover, func(d spec.Discovery) bool {
+		there := d.String() + "/"
+		return strings.HasPrefix(begins, there) || strings.HasPrefix(there, begins) || begins == d.String()
+	})
+}
+
+// span reads a time span: "30d", "12h", or an interval of Spark.
+func (c *conversion) span(text string, at place) time.Duration {
+	if d, err := daysOrTime(text); err == nil {
+		return d
+	}
+	d, err := spec.ParseInterval(text)
+	if err != nil || d == 0 {
+		c.fault(at, "write it as in 30d, 12h or 30 days", "%s", cmp.Or(errorText(err), strconv.Quote(text)+" is no time at all"))
+	}
+	return d
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
