@@ -21,7 +21,7 @@ type execution struct {
 	target   func(spec.Kind) Target
 	listen   Listener
 	now      func() time.Time
-	slots    chan struct{}            // bounds how many acts go on at once
+	slots    slots                    // bound how many acts go on at once
 	timeouts map[string]time.Duration // by stage; none: no limit
 }
 
@@ -173,9 +173,11 @@ func (r *stepRun) awaitTurn(ctx context.Context, others map[int]*stepRun) error 
 			return context.Cause(ctx)
 		}
 	}
+	change := r.step.Change
+	slots := r.execution.slots.of(r.execution.target(change.Ref().Kind), change)
 	select {
-	case r.execution.slots <- struct{}{}:
-		r.release = func() { <-r.execution.slots }
+	case slots <- struct{}{}:
+		r.release = func() { <-slots }
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -138,6 +138,25 @@ func TestActsAreBounded(t *testing.T) {
 	})
 }
 
+func TestBucketsOfAStoreThatHangsTakeNoTurnFromServicesAndOtherStores(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := newWorld(), &stores{newWorld()}
+		want := desired("1", []*spec.Service{service("db")})
+		hanging, other := &spec.Store{Name: "hanging"}, &spec.Store{Name: "other"}
+		for i := range 2 * actsAtOnce {
+			b := &spec.Bucket{Key: "a" + string(rune('a'+i)), Store: hanging}
+			s.apply[b.Ref()] = func(ctx context.Context, _ plan.Change, _ plan.Progress) error { <-ctx.Done(); return ctx.Err() }
+			want.Tiers[0].Resources = append(want.Tiers[0].Resources, b)
+		}
+		last := &spec.Bucket{Key: "zz", Store: other}
+		want.Tiers[0].Resources = append(want.Tiers[0].Resources, last)
+		rep := (&Reconciler{Targets: []Target{w, s}}).Converge(t.Context(), want, Options{})
+		if got := outcomes(rep); got["service/db"] != report.Done || got["bucket/zz"] != report.Done || got["bucket/aa"] != report.Failed {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 func TestImageThatCannotBeHadStopsNothingAndStillStartsWhatIsDown(t *testing.T) {
 	w := newWorld()
 	old, down := service("old"), service("down")

@@ -16,10 +16,6 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// actsAtOnce bounds how many changes are made side by side: eight keep a small
-// engine busy, more only queue up inside it.
-const actsAtOnce = 8
-
 // Reconciler brings a system to a desired state, one run at a time.
 type Reconciler struct {
 	Targets []Target
@@ -316,7 +312,6 @@ func (r *Reconciler) execution(want spec.Desired, follow Listener) *execution {
 	}
 	return &execution{
 		target: r.target, now: r.now, timeouts: timeouts,
-		slots: make(chan struct{}, actsAtOnce),
 		listen: func(e Event) {
 			r.listening.Lock()
 			defer r.listening.Unlock()

@@ -114,6 +114,13 @@ func desired(revision string, tiers ...[]*spec.Service) spec.Desired {
 	return want
 }
 
+// stores is a Target for buckets.
+type stores struct{ *world }
+
+func (s *stores) Kinds() []spec.Kind { return []spec.Kind{spec.KindBucket} }
+
+func (s *stores) System(c plan.Change) string { return c.(plan.Create).Want.(*spec.Bucket).Store.Name }
+
 // never is a service that does not become ready by itself.
 func never(ctx context.Context, _ plan.Change, p plan.Progress) error {
 	p.Reached(spec.Started)

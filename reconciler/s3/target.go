@@ -29,6 +29,17 @@ func New(locate Locate) *Target { return &Target{locate: locate} }
 // Kinds are those that live in a store.
 func (t *Target) Kinds() []spec.Kind { return []spec.Kind{spec.KindBucket} }
 
+// System is the store in which a change is made: one that hangs keeps no other from its turn.
+func (t *Target) System(c plan.Change) string {
+	switch c := c.(type) {
+	case plan.Create:
+		return c.Want.(*spec.Bucket).Store.Name
+	case plan.Update:
+		return c.Want.(*spec.Bucket).Store.Name
+	}
+	return ""
+}
+
 func (t *Target) remember(project string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -26,7 +26,10 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-var _ reconciler.Target = (*Target)(nil)
+var (
+	_ reconciler.Target  = (*Target)(nil)
+	_ reconciler.Divided = (*Target)(nil)
+)
 
 // world is a real MinIO server, and a project that has buckets on it.
 type world struct {
