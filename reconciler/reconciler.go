@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
@@ -55,33 +53,21 @@ type Options struct {
 	follow Listener   // told of this run's events beside Listen; may be nil
 }
 
-// Look observes and compares. It changes nothing.
-func (r *Reconciler) Look(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
-	seen := make([]drift.Observed, len(r.Targets))
-	g, gctx := errgroup.WithContext(ctx)
-	for i, t := range r.Targets {
-		g.Go(func() (err error) {
-			seen[i], err = t.Observe(gctx, want)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return drift.Observed{}, nil, err
-	}
-	have := drift.Merge(seen...)
-	return have, drift.Compare(want, have), nil
-}
-
 // Plan looks and decides. It changes nothing.
 func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (plan.Plan, drift.Drift, error) {
 	have, d, err := r.Look(ctx, want)
 	if err != nil {
 		return plan.Plan{}, nil, err
 	}
+	return r.planFor(ctx, want, have, d, o), d, nil
+}
+
+// planFor plans for what was seen.
+func (r *Reconciler) planFor(ctx context.Context, want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
 	if o.Refresh {
 		d = append(stale(want, d), d...)
 	}
-	return r.planAround(ctx, want, have, d, o), d, nil
+	return r.planAround(ctx, want, have, d, o)
 }
 
 // planAround plans, and plans again around what the targets say would go wrong.
@@ -176,10 +162,11 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 		return err
 	}
 	defer release()
-	p, before, err := r.Plan(ctx, want, o)
+	have, before, err := r.lookBeforeRun(ctx, want, o, rep)
 	if err != nil {
 		return err
 	}
+	p := r.planFor(ctx, want, have, before, o)
 	if o.Fingerprint != "" && o.Fingerprint != p.Fingerprint {
 		return errors.New("what runs has changed since the plan was made, so another one would be carried out; nothing was changed: look again with flumen-agent plan")
 	}
@@ -218,13 +205,14 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	e := r.execution(want, o.follow)
 	e.emit(Event{Kind: Planned, Plan: &p})
 	if images, ok := p.Images(); ok {
-		rep.Steps = e.run(ctx, images)
-		o.Refresh, o.Rules = false, append(slices.Clone(o.Rules), withoutImages(rep.Steps)...)
-		o.made = doneRefs(rep.Steps)
+		had := e.run(ctx, images)
+		rep.Steps = append(rep.Steps, had...)
+		o.Refresh, o.Rules = false, append(slices.Clone(o.Rules), withoutImages(had)...)
+		o.made = doneRefs(had)
 		if p, _, err = r.Plan(ctx, want, o); err != nil {
 			return err
 		}
-		rep.Held = withoutSteps(p.Held, rep.Steps)
+		rep.Held = withoutSteps(p.Held, had)
 		e.emit(Event{Kind: Planned, Plan: &p})
 	}
 	rep.Steps = append(rep.Steps, e.run(ctx, p)...)

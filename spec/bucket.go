@@ -4,22 +4,28 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Store is an S3 store that holds buckets: one that a service of the project serves, or
 // one that is somewhere else; or a folder of this machine that holds Delta tables.
 type Store struct {
 	Name    string
-	Service string // "" for one at Endpoint
-	Port    uint16 // the container's own, for a Service
-	// Endpoint is the host, and the port unless it is the usual one, as in
-	// "s3.example.com"; "" for one of a Service.
-	Endpoint  string
-	Secure    bool // it speaks TLS
+	Service string // that serves it; "" for one that is somewhere else
+	Port    uint16 // the container's own, for a Service without an Endpoint
+	// Endpoint is where it is reached: the host, and the port unless it is the usual one,
+	// as in "s3.example.com"; "" for a Service that is reached at its containers.
+	Endpoint string
+	Secure   bool // it speaks TLS
+	// AccessKey and SecretKey are both zero where the machine's own AWS credentials count.
 	AccessKey Value
 	SecretKey Value
 	Region    string
 	CA        string // certificates in PEM that it is known by, beside those of the machine
+	// Timeout is how long it may take to answer one request; 0: the target's default.
+	Timeout time.Duration
+	// Retries is how often a look asks again when it is told to ask later.
+	Retries int
 	// Path is the absolute path of a folder that holds Delta tables, and nothing else of a
 	// Store then counts: it has no buckets.
 	Path string

@@ -6,12 +6,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -20,8 +20,6 @@ const (
 	// dialTimeout is how long one address has to take a connection: of several the last may
 	// be the one that leads there.
 	dialTimeout = 3 * time.Second
-	// answerTimeout is how long a store may take to answer one request about a bucket.
-	answerTimeout = 10 * time.Second
 	// defaultRegion is that of a store that names none, as in the AWS SDKs and MinIO.
 	defaultRegion = "us-east-1"
 	// atOnce bounds the requests to one store side by side.
@@ -36,39 +34,46 @@ type connection struct {
 	*minio.Client
 	store     *spec.Store
 	project   string
+	keys      keys
 	transport *http.Transport
 }
 
-// connect finds a store. It sends nothing.
+// connect finds a store. It sends it nothing.
 func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*connection, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout,
-		ResponseHeaderTimeout: answerTimeout, MaxIdleConnsPerHost: atOnce,
+		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: atOnce,
 	}
 	endpoint, lookup := s.Endpoint, minio.BucketLookupAuto
 	if s.Service != "" {
+		lookup = minio.BucketLookupPath
+	}
+	if endpoint == "" {
 		addresses, err := t.locate(ctx, project, s.Service, s.Port)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, fmt.Errorf("the store %s: %w", s.Name, err)
 		case len(addresses) == 0:
 			return nil, errNotRunning
 		}
 		transport.Proxy, transport.DialContext = nil, dialFirst(addresses)
 		// A certificate is made out to the name by which other services know this one.
 		transport.TLSClientConfig.ServerName = s.Service
-		endpoint, lookup = addresses[0], minio.BucketLookupPath
+		endpoint = addresses[0]
+	}
+	keys, err := t.keysOf(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	client, err := minio.New(endpoint, &minio.Options{
-		Creds:  credentials.NewStaticV4(s.AccessKey.Reveal(), s.SecretKey.Reveal(), ""),
-		Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup, Transport: transport,
+		Creds: keys.Credentials, Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup,
+		Transport:  timely{transport, patienceWith(s)},
 		MaxRetries: 1, // what is worth waiting for is waited for in the open
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &connection{client, s, project, transport}, nil
+	return &connection{client, s, project, keys, transport}, nil
 }
 
 func (c *connection) close() { c.transport.CloseIdleConnections() }

@@ -15,10 +15,6 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// lookTimeout bounds one look at a store: one that hangs must not keep the others from being
-// looked at.
-const lookTimeout = 15 * time.Second
-
 // Observe looks at every bucket that the spec names, and at those of ours that are in its
 // stores. Buckets of a store that cannot be looked at are blind, unless that is since its
 // service does not run: nobody can know then.
@@ -54,9 +50,10 @@ type look struct {
 	buckets map[string]*spec.Bucket // those that the spec names, by name in the store
 	taken   map[spec.Ref]bool       // the Refs of all buckets of the spec
 
-	mu    sync.Mutex
-	found map[spec.Ref]drift.Found
-	blind map[spec.Ref]string
+	mu     sync.Mutex
+	found  map[spec.Ref]drift.Found
+	blind  map[spec.Ref]string
+	silent error // with which the store stopped to answer, or nil
 }
 
 func newLook(want spec.Desired, s *spec.Store) *look {
@@ -74,7 +71,7 @@ func newLook(want spec.Desired, s *spec.Store) *look {
 }
 
 func (l *look) see(ctx context.Context, t *Target) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, looksAtMost*patienceWith(l.store))
 	defer cancel()
 	c, err := t.connect(ctx, l.project, l.store)
 	if err != nil {
@@ -82,11 +79,9 @@ func (l *look) see(ctx context.Context, t *Target) {
 		return
 	}
 	defer c.close()
-	// Also tells, once for all, whether the store can be reached. A key that may not list
-	// may still look at the buckets it knows.
-	listed, err := c.ListBuckets(ctx)
-	if err != nil && codeOf(err) != minio.AccessDenied {
-		l.blindAll(c.explain("list its buckets", err))
+	listed, err := t.list(ctx, c)
+	if err != nil {
+		l.blindAll(err)
 		return
 	}
 	var g errgroup.Group
@@ -104,6 +99,25 @@ func (l *look) see(ctx context.Context, t *Target) {
 	_ = g.Wait() // what goes wrong is noted of each bucket
 }
 
+// list gives the buckets of a store that the key may see. It also tells, once for all, whether
+// the store can be reached. A key that may not list may still look at the buckets it knows.
+func (t *Target) list(ctx context.Context, c *connection) ([]minio.BucketInfo, error) {
+	first, cancel := context.WithTimeout(ctx, t.patience(c.store))
+	defer cancel()
+	listed, err := again(first, c.store, func() ([]minio.BucketInfo, error) {
+		listed, err := c.ListBuckets(first)
+		if codeOf(err) == minio.AccessDenied {
+			return nil, nil
+		}
+		return listed, c.explain("list its buckets", err)
+	})
+	since := t.heard(c.store, err)
+	if err != nil && !since.IsZero() {
+		err = fmt.Errorf("%w, since %s", err, since.UTC().Format(time.RFC3339))
+	}
+	return listed, err
+}
+
 // blindAll notes of every bucket why its store could not be looked at.
 func (l *look) blindAll(why error) {
 	if errors.Is(why, errNotRunning) {
@@ -115,42 +129,62 @@ func (l *look) blindAll(why error) {
 }
 
 func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket, listed bool) {
-	found, there, err := c.read(ctx, b, listed)
+	found, err := again(ctx, l.store, func() (*drift.Found, error) {
+		if err := l.silence(); err != nil {
+			return nil, err
+		}
+		return c.read(ctx, b, listed)
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case err != nil:
 		l.blind[b.Ref()] = err.Error()
-	case there:
-		l.found[b.Ref()] = found
+		if late(err) {
+			l.silent = err
+		}
+	case found != nil:
+		l.found[b.Ref()] = *found
 	}
 }
 
-// read looks at a bucket of the spec, and at those of its attributes that are declared.
-func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (f drift.Found, there bool, err error) {
+// silence is the error with which the store fell silent in this look, or nil. It is asked no
+// more then.
+func (l *look) silence() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.silent
+}
+
+// read looks at a bucket of the spec, and at those of its attributes that are declared. It
+// gives nil for one that is not there.
+func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (*drift.Found, error) {
 	owner, there, err := c.owner(ctx, b.Name, listed)
 	if err != nil || !there {
-		return f, false, err
+		return nil, err
 	}
 	have := &spec.Bucket{}
 	if b.Versioning != "" {
 		if _, have.Versioning, err = c.versioning(ctx, b.Name); err != nil {
-			return f, false, err
+			return nil, err
 		}
 	}
-	f = drift.Found{
+	f := &drift.Found{
 		Ref: b.Ref(), ID: c.id(b.Name), State: drift.Present,
 		Owned: owner == "" || owner == c.project, Fields: have.Fields(),
 	}
 	if !f.Owned {
 		f.Note = fmt.Sprintf("the bucket %s of the store %s belongs to the project %s", b.Name, c.store.Name, owner)
 	}
-	return f, true, nil
+	return f, nil
 }
 
 // seeOther looks whether a bucket that the spec does not name is ours. One whose tags cannot
 // be read is taken for somebody else's.
 func (l *look) seeOther(ctx context.Context, c *connection, name string) {
+	if l.silence() != nil {
+		return
+	}
 	owner, there, err := c.owner(ctx, name, true)
 	if err != nil || !there || owner != l.project {
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/spec"
@@ -17,10 +18,12 @@ type Locate func(ctx context.Context, project, service string, port uint16) ([]s
 // Target reads and changes the buckets of one project. It remembers which project the last
 // Observe was about. All methods may be called from any goroutine.
 type Target struct {
-	locate Locate
+	locate  Locate
+	machine machine
 
 	mu      sync.Mutex
 	project string
+	silent  map[string]time.Time // stores that let a look wait in vain, and since when
 }
 
 // New makes a target that finds the services of a project by locate. It calls nothing.

@@ -56,21 +56,41 @@ func (c *connection) explain(doing string, err error) error {
 	t := &trouble{cause: err, passing: slices.Contains(busy, answer.StatusCode)}
 	switch answer.Code {
 	case "InvalidAccessKeyId":
-		t.says = fmt.Sprintf("the store %s does not know the access key: check stores.%s.access_key", name, name)
+		t.says = fmt.Sprintf("the store %s does not know the access key: check %s", name, c.keyed("access_key"))
 	case "SignatureDoesNotMatch":
-		t.says = fmt.Sprintf("the store %s refuses the secret key: check stores.%s.secret_key", name, name)
+		t.says = fmt.Sprintf("the store %s refuses the secret key: check %s", name, c.keyed("secret_key"))
 	case "RequestTimeTooSkewed":
 		t.says = fmt.Sprintf("the clock of the store %s and that of this machine are too far apart for its signatures: set both right", name)
 	case "AuthorizationHeaderMalformed", "InvalidRegion", "IllegalLocationConstraintException", "PermanentRedirect":
 		t.says = fmt.Sprintf("the store %s is in another region (%s): check stores.%s.region", name, cmp.Or(answer.Region, answer.Message), name)
+	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		t.says = fmt.Sprintf("the store %s does not take the session token, or not any more: check %s", name, c.keyed("access_key"))
+	case "XMinioStorageFull":
+		t.says = fmt.Sprintf("the disk of the store %s is full, so it cannot %s (XMinioStorageFull): make room there", name, doing)
 	case minio.AccessDenied:
-		t.says = fmt.Sprintf("the access key of the store %s may not %s", name, doing)
+		t.says = fmt.Sprintf("the access key of the store %s may not %s%s", name, doing, c.told())
 	case minio.NotImplemented:
 		t.says = fmt.Sprintf("the store %s cannot %s: it does not have that feature", name, doing)
 	default:
 		t.says = fmt.Sprintf("the store %s does not %s: %v", name, doing, err)
 	}
 	return t
+}
+
+// keyed names what a person can check of a key.
+func (c *connection) keyed(key string) string {
+	if c.keys.from != "" {
+		return fmt.Sprintf("the credentials from %s, or name others as stores.%s.access_key and secret_key", c.keys.from, c.store.Name)
+	}
+	return fmt.Sprintf("stores.%s.%s", c.store.Name, key)
+}
+
+// told says where keys are from that are not in the spec.
+func (c *connection) told() string {
+	if c.keys.from == "" {
+		return ""
+	}
+	return "; it is from " + c.keys.from
 }
 
 // unreached says why a store gave no answer.
@@ -86,8 +106,12 @@ func (c *connection) unreached(err error) error {
 		return &trouble{cause: err, says: fmt.Sprintf("the store %s has a certificate that is not trusted: %v; stores.%s.ca_file names the authority", name, untrusted.Err, name)}
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return &trouble{cause: err, says: fmt.Sprintf("the store %s does not speak TLS: check the endpoint or secure of stores.%s", name, name)}
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errTooLate), errors.Is(err, context.DeadlineExceeded):
 		return &trouble{cause: err, passing: true, says: fmt.Sprintf("the store %s at %s does not answer in time", name, c.EndpointURL().Host)}
 	}
-	return &trouble{cause: err, passing: true, says: fmt.Sprintf("the store %s cannot be reached at %s: %v", name, c.EndpointURL().Host, err)}
+	advice := ""
+	if c.store.Service != "" && c.store.Endpoint == "" {
+		advice = fmt.Sprintf("; where containers cannot be reached from here, publish its port or give stores.%s an endpoint", name)
+	}
+	return &trouble{cause: err, passing: true, says: fmt.Sprintf("the store %s cannot be reached at %s: %v%s", name, c.EndpointURL().Host, err, advice)}
 }

@@ -23,7 +23,7 @@ func TestTroubleSaysWhatToDo(t *testing.T) {
 		"RequestTimeTooSkewed":         {http.StatusForbidden, "clock of the store s and that of this machine are too far apart"},
 		"AuthorizationHeaderMalformed": {http.StatusBadRequest, "is in another region (as it says): check stores.s.region"},
 		"AccessDenied":                 {http.StatusForbidden, "the access key of the store s may not read the tags of bucket lake"},
-		"XMinioStorageFull":            {http.StatusInsufficientStorage, "the store s does not read the tags of bucket lake: as it says"},
+		"XMinioStorageFull":            {http.StatusInsufficientStorage, "the disk of the store s is full, so it cannot read the tags of bucket lake (XMinioStorageFull)"},
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()

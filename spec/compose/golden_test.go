@@ -175,8 +175,8 @@ func writeDesired(b *bytes.Buffer, d spec.Desired) {
 			fmt.Fprintf(b, "store %s: folder %s\n", s.Name, s.Path)
 			continue
 		}
-		fmt.Fprintf(b, "store %s: service %q port %d, endpoint %q, secure %t, region %q, keys %s %s, ca %t\n",
-			s.Name, s.Service, s.Port, s.Endpoint, s.Secure, s.Region, s.AccessKey, s.SecretKey, s.CA != "")
+		fmt.Fprintf(b, "store %s: service %q port %d, endpoint %q, secure %t, region %q, keys %q %q, ca %t, timeout %s, retries %d\n",
+			s.Name, s.Service, s.Port, s.Endpoint, s.Secure, s.Region, s.AccessKey, s.SecretKey, s.CA != "", s.Timeout, s.Retries)
 	}
 	writeRetention(b, d.Retention)
 	for _, t := range d.Tiers {

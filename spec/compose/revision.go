@@ -44,7 +44,7 @@ func (l *load) revision() string {
 		}
 	}
 	for _, s := range l.Desired.Stores {
-		fmt.Fprintf(h, "store %q %q\n", s.Name, s.CA)
+		fmt.Fprintf(h, "store %q %q %q %q\n", s.Name, s.CA, s.AccessKey.Reveal(), s.SecretKey.Reveal())
 	}
 	return stretch(string(h.Sum(nil)), l.project)
 }

@@ -28,28 +28,24 @@ func (c *conversion) store(name string, s store) *spec.Store {
 		return c.folder(name, s, at)
 	}
 	put := func(key, text string) string { return c.substitute(text, c.env, at(key)) }
-	secret := put("secret_key", s.SecretKey)
-	c.secret(secret)
 	one := &spec.Store{
 		Name: name, Service: s.Service, Secure: s.Secure, Region: put("region", s.Region),
-		AccessKey: spec.Sensitive(put("access_key", s.AccessKey)), SecretKey: spec.Sensitive(secret),
-		CA: c.authority(s.CAFile, at("ca_file")),
+		CA: c.authority(s.CAFile, at("ca_file")), Retries: c.retries(s.Retries, at("retries")),
+		Timeout: c.answerTime(put("timeout", s.Timeout), at("timeout")),
 	}
-	if one.AccessKey.Reveal() == "" || secret == "" {
-		c.fault(at(), "give it both", "store %q has no access_key or no secret_key", name)
+	one.AccessKey, one.SecretKey = c.storeKeys(name, s)
+	if s.Service != "" {
+		c.checkServed(name, s, at("service"))
 	}
 	switch {
-	case s.Service != "" && s.Endpoint != "":
-		c.fault(at("endpoint"), "keep one of the two", "store %q has both service and endpoint", name)
-	case s.Service != "":
-		one.Port = c.servedPort(name, s, at)
-		c.checkServed(name, s, at("service"))
-	case s.Endpoint == "":
-		c.fault(at(), "give it one of the three", "store %q has neither service nor endpoint nor path", name)
-	case s.Port != 0 || s.Secure:
-		c.fault(at(), "write both into the endpoint, as in https://s3.example.com:9000", "port and secure are for a store that a service serves")
-	default:
+	case s.Endpoint != "" && (s.Port != 0 || s.Secure):
+		c.fault(at(), "write both into the endpoint, as in https://s3.example.com:9000", "port and secure are for a store that is reached at its service")
+	case s.Endpoint != "":
 		one.Endpoint, one.Secure = c.endpoint(put("endpoint", s.Endpoint), at("endpoint"))
+	case s.Service == "":
+		c.fault(at(), "give it one of the three", "store %q has neither service nor endpoint nor path", name)
+	default:
+		one.Port = c.servedPort(name, s, at)
 	}
 	return one
 }
@@ -108,17 +104,23 @@ func (c *conversion) authority(file string, at place) string {
 	if file == "" {
 		return ""
 	}
+	content, ok := c.storeFile(file, "ca_file", at)
+	if ok && !x509.NewCertPool().AppendCertsFromPEM([]byte(content)) {
+		c.fault(at, "", "ca_file %s holds no certificate in PEM", file)
+	}
+	return content
+}
+
+// storeFile reads a file that a store names under a key.
+func (c *conversion) storeFile(file, key string, at place) (content string, ok bool) {
 	path := abs(c.dir, c.substitute(file, c.env, at))
-	if c.outside(path, at, "ca_file") {
-		return ""
+	if c.outside(path, at, key) {
+		return "", false
 	}
 	c.Files = append(c.Files, path)
-	content, err := readRegular(path)
-	switch {
-	case err != nil:
-		c.fault(at, "", "ca_file %s cannot be read: %v", c.shown(path), err)
-	case !x509.NewCertPool().AppendCertsFromPEM(content):
-		c.fault(at, "", "ca_file %s holds no certificate in PEM", c.shown(path))
+	bytes, err := readRegular(path)
+	if err != nil {
+		c.fault(at, "", "%s %s cannot be read: %v", key, c.shown(path), err)
 	}
-	return string(content)
+	return string(bytes), err == nil
 }

@@ -1,0 +1,131 @@
+package reconciler
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// late is for how long, after the services were seen, other targets are waited for before
+// what has stopped is brought back meanwhile.
+const late = 500 * time.Millisecond
+
+// Look observes and compares. It changes nothing.
+func (r *Reconciler) Look(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
+	return r.look(ctx, want, nil)
+}
+
+// look looks at all targets side by side. If some are late, it calls meanwhile once with what
+// has been seen up to then; what they serve is blind in that. It may be nil.
+func (r *Reconciler) look(ctx context.Context, want spec.Desired, meanwhile func(drift.Observed)) (drift.Observed, drift.Drift, error) {
+	l := &look{seen: make([]drift.Observed, len(r.Targets)), done: make([]chan struct{}, len(r.Targets))}
+	g, gctx := errgroup.WithContext(ctx)
+	for i, t := range r.Targets {
+		l.done[i] = make(chan struct{})
+		g.Go(func() (err error) {
+			if l.seen[i], err = t.Observe(gctx, want); err == nil {
+				close(l.done[i])
+			}
+			return err
+		})
+	}
+	if meanwhile != nil && l.someLate(gctx, r.Targets) {
+		meanwhile(l.soFar(r.Targets))
+	}
+	if err := g.Wait(); err != nil {
+		return drift.Observed{}, nil, err
+	}
+	have := drift.Merge(l.seen...)
+	return have, drift.Compare(want, have), nil
+}
+
+// look is one look at all targets.
+type look struct {
+	seen []drift.Observed
+	done []chan struct{} // closed when the one of seen is there
+}
+
+// someLate tells whether other targets are late when that of the services has been seen. It
+// waits for that, and for a while.
+func (l *look) someLate(ctx context.Context, targets []Target) bool {
+	i := slices.IndexFunc(targets, func(t Target) bool { return slices.Contains(t.Kinds(), spec.KindService) })
+	if i < 0 || len(targets) == 1 {
+		return false
+	}
+	select {
+	case <-l.done[i]:
+	case <-ctx.Done():
+		return false
+	}
+	timer := time.NewTimer(late)
+	defer timer.Stop()
+	for _, done := range l.done {
+		select {
+		case <-done:
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return false
+}
+
+// soFar is what has been seen up to now. Nothing is known of the rest.
+func (l *look) soFar(targets []Target) drift.Observed {
+	var all []drift.Observed
+	for i, t := range targets {
+		select {
+		case <-l.done[i]:
+			all = append(all, l.seen[i])
+		default:
+			blind := drift.Observed{Blind: map[spec.Ref]string{}}
+			for _, kind := range t.Kinds() {
+				blind.Blind[spec.Ref{Kind: kind}] = "has not answered yet"
+			}
+			all = append(all, blind)
+		}
+	}
+	return drift.Merge(all...)
+}
+
+// lookBeforeRun looks for a run. A store that hangs must not keep down what has stopped: of a
+// state that has been in force, that is brought back while the look goes on.
+func (r *Reconciler) lookBeforeRun(ctx context.Context, want spec.Desired, o Options, rep *report.Report) (drift.Observed, drift.Drift, error) {
+	if o.Refresh || o.Fingerprint != "" { // a new state, or a person who has agreed to just one plan
+		return r.Look(ctx, want)
+	}
+	have, d, err := r.look(ctx, want, func(have drift.Observed) {
+		rep.Steps = r.bringBack(ctx, want, have, o)
+	})
+	if err != nil || len(rep.Steps) == 0 {
+		return have, d, err
+	}
+	return r.Look(ctx, want)
+}
+
+// bringBack starts or makes again the services that are not there as they should be, and
+// changes none.
+func (r *Reconciler) bringBack(ctx context.Context, want spec.Desired, have drift.Observed, o Options) []report.Step {
+	o.Rules = append(slices.Clone(o.Rules), plan.Rule{Name: "late", Holds: func(s plan.Step) string {
+		switch s.Change.(type) {
+		case plan.Start, plan.Create:
+			if s.Change.Ref().Kind == spec.KindService {
+				return ""
+			}
+		}
+		return "not everything has been looked at yet"
+	}})
+	p := r.planAround(ctx, want, have, drift.Compare(want, have), o)
+	if p.Empty() || o.Enter != nil && o.Enter(ctx) != nil { // the run itself says why
+		return nil
+	}
+	return r.execution(want, nil).run(ctx, p)
+}

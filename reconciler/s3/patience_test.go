@@ -1,0 +1,120 @@
+package s3
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+func TestStoreThatFallsSilentIsWaitedForInFullOnce(t *testing.T) {
+	t.Parallel()
+	var silent atomic.Bool
+	silent.Store(true)
+	target, bucket := facing(t, func(rw http.ResponseWriter, r *http.Request) {
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
+		refuse(rw, http.StatusNotFound, "NoSuchBucket", "it is not there")
+	})
+	bucket.Store.Timeout = 2 * time.Second
+	want := wanting(bucket)
+	look := func(says string, least, most time.Duration) {
+		t.Helper()
+		began := time.Now()
+		have, err := target.Observe(t.Context(), want)
+		took, reason := time.Since(began), have.Blind[bucket.Ref()]
+		if err != nil || !strings.Contains(reason, says) || says == "" && reason != "" {
+			t.Errorf("%q %v, want %q", reason, err, says)
+		}
+		if took < least || took > most {
+			t.Errorf("took %s, want %s to %s", took, least, most)
+		}
+	}
+	look("does not answer in time, since ", 2*time.Second, 3500*time.Millisecond)
+	look("does not answer in time, since ", shortPatience, 1900*time.Millisecond)
+	silent.Store(false)
+	look("does not list its buckets", 0, time.Second)
+	silent.Store(true)
+	look("does not answer in time", 2*time.Second, 3500*time.Millisecond)
+}
+
+func TestStoreThatFallsSilentInTheMiddleOfALookIsAskedNoMore(t *testing.T) {
+	t.Parallel()
+	const buckets = 3 * atOnce
+	var asked atomic.Int32
+	target, first := facing(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			_, _ = rw.Write([]byte("<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"))
+			return
+		}
+		asked.Add(1)
+		<-r.Context().Done()
+	})
+	first.Store.Timeout = time.Second
+	all := []*spec.Bucket{first}
+	for i := range buckets - 1 {
+		one := *first
+		one.Key = "bucket-" + string(rune('a'+i))
+		one.Name = one.Key
+		all = append(all, &one)
+	}
+	began := time.Now()
+	have, err := target.Observe(t.Context(), wanting(all...))
+	if err != nil || len(have.Blind) != buckets || asked.Load() != atOnce {
+		t.Errorf("%d of %d unseen, %d questions, %v", len(have.Blind), buckets, asked.Load(), err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestLookAsksABusyStoreAsOftenAsItMay(t *testing.T) {
+	t.Parallel()
+	for retries, unseen := range map[int]bool{1: true, 2: false} {
+		var asked atomic.Int32
+		target, bucket := facing(t, func(rw http.ResponseWriter, r *http.Request) {
+			switch {
+			case asked.Add(1) <= 2:
+				refuse(rw, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+			case r.URL.Path == "/":
+				_, _ = rw.Write([]byte("<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"))
+			default:
+				refuse(rw, http.StatusNotFound, "NoSuchBucket", "it is not there")
+			}
+		})
+		bucket.Store.Retries = retries
+		have, err := target.Observe(t.Context(), wanting(bucket))
+		if reason := have.Blind[bucket.Ref()]; err != nil || (reason != "") != unseen || unseen && !strings.Contains(reason, "Please reduce your request rate") {
+			t.Errorf("with %d retries: %q %v", retries, reason, err)
+		}
+	}
+}
+
+func TestAnswerThatStopsInItsMiddleIsGivenUp(t *testing.T) {
+	t.Parallel()
+	target, bucket := facing(t, func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = rw.Write([]byte("<ListAllMyBucketsResult>"))
+		rw.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	bucket.Store.Timeout = time.Second
+	began := time.Now()
+	have, err := target.Observe(t.Context(), wanting(bucket))
+	if reason := have.Blind[bucket.Ref()]; err != nil || !strings.Contains(reason, "does not answer in time") || time.Since(began) > 2*time.Second {
+		t.Errorf("%q %v after %s", reason, err, time.Since(began))
+	}
+}
+
+// wanting is a project that has these buckets, which are of one store.
+func wanting(buckets ...*spec.Bucket) spec.Desired {
+	tier := spec.Tier{Name: "only"}
+	for _, b := range buckets {
+		tier.Resources = append(tier.Resources, b)
+	}
+	return spec.Desired{Project: "p", Stores: []*spec.Store{buckets[0].Store}, Tiers: []spec.Tier{tier}}
+}
