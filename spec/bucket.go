@@ -49,12 +49,18 @@ const (
 	VersioningSuspended Versioning = "suspended"
 )
 
+// OwnerTag marks a bucket that the agent made, or has written tags of. Its value is the
+// project.
+const OwnerTag = "dev.flumen.project"
+
 // Bucket is a bucket of a store. It holds data: it is made and changed, never removed.
+// What nobody declares of it is left alone, unless it is Exact.
 type Bucket struct {
 	Key        string // its name in the file
 	Name       string // its name in the store
 	Store      *Store // shared with the store's other buckets
 	Versioning Versioning
+	Tags       map[string]string
 	// Depends are the instances of the service that serves the store.
 	Depends []Dep
 }
@@ -73,7 +79,20 @@ func (b *Bucket) After() []Dep {
 func (b *Bucket) Fields() Fields {
 	f := Fields{}
 	f.set("versioning", string(b.Versioning))
+	for key, value := range b.Tags {
+		f["tag."+key] = Plain(value)
+	}
 	return f
+}
+
+// Declares tells whether the spec says something about a field of the bucket. What it does
+// not speak of is left alone.
+func (b *Bucket) Declares(field string) bool {
+	if key, ok := strings.CutPrefix(field, "tag."); ok {
+		_, declared := b.Tags[key]
+		return declared
+	}
+	return field == "versioning" && b.Versioning != ""
 }
 
 func (*Bucket) resource() {}

@@ -36,9 +36,10 @@ func TestStoreScripts(t *testing.T) {
 //	bucket make|remove NAME      as somebody else would
 //	bucket has NAME              it is there
 //	bucket before NAME CONTAINER it was made before the container was started
+//	bucket tag NAME KEY VALUE    a tag of it is set, beside those it has
 func bucket(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: bucket make|remove|has|before NAME [CONTAINER]")
+		ts.Fatalf("usage: bucket VERB NAME ...")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -59,6 +60,11 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 		if at := made(ctx, ts, store, name); !at.Before(started) {
 			ts.Fatalf("bucket %s was made at %s, %s started at %s", name, at, args[2], started)
 		}
+	case "tag":
+		tags, err := store.GetBucketTagging(ctx, name)
+		ts.Check(err)
+		ts.Check(tags.Set(args[2], args[3]))
+		ts.Check(store.SetBucketTagging(ctx, name, tags))
 	default:
 		ts.Fatalf("bucket: no verb %s", verb)
 	}

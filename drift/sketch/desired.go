@@ -81,7 +81,7 @@ func (d *drawing) line(w []string) error {
 		v := &spec.Volume{Key: name, Name: d.want.Project + "_" + name, Labels: map[string]string{}}
 		return d.add(v, rest, func(key, value string) error { return setVolume(v, key, value) })
 	case "bucket":
-		b := &spec.Bucket{Key: name, Name: name, Store: &spec.Store{Name: "store"}}
+		b := &spec.Bucket{Key: name, Name: name, Store: &spec.Store{Name: "store"}, Tags: map[string]string{}}
 		return d.add(b, rest, func(key, value string) error { return setBucket(b, key, value) })
 	case "image":
 		i := &spec.Image{Name: name, Pull: spec.PullMissing}
@@ -140,10 +140,13 @@ func setVolume(v *spec.Volume, key, value string) error {
 }
 
 func setBucket(b *spec.Bucket, key, value string) error {
-	switch key {
-	case "in":
+	tag, isTag := strings.CutPrefix(key, "tag.")
+	switch {
+	case isTag:
+		b.Tags[tag] = value
+	case key == "in":
 		b.Depends = append(b.Depends, spec.Dep{Ref: spec.InstanceRef(value, 1), Until: spec.Ready})
-	case "versioning":
+	case key == "versioning":
 		b.Versioning = spec.Versioning(value)
 	default:
 		return fmt.Errorf("a bucket has no %s", key)

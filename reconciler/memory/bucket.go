@@ -3,6 +3,7 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -11,7 +12,7 @@ import (
 )
 
 // bucket is one of the only store there is. It is seen and made while the services run that
-// it lives in, and outlives them.
+// it lives in, and outlives them. What nobody declares of it is not seen and not changed.
 type bucket struct {
 	serial        int // tells it apart from another one of that name
 	name, project string
@@ -31,7 +32,9 @@ func (t *Target) observeBuckets(want spec.Desired, seen drift.Observed) {
 		if !ok || named && t.serving(w) != nil {
 			continue
 		}
-		seen.Found[ref] = drift.Found{Ref: ref, ID: b.name, Owned: b.project == t.project, State: drift.Present, Fields: b.fields}
+		fields := maps.Clone(b.fields)
+		maps.DeleteFunc(fields, func(name string, _ spec.Value) bool { return !named || !w.Declares(name) })
+		seen.Found[ref] = drift.Found{Ref: ref, ID: b.name, Owned: b.project == t.project, State: drift.Present, Fields: fields}
 	}
 }
 
@@ -79,7 +82,8 @@ func (t *Target) createBucket(want *spec.Bucket) error {
 	case b.project != t.project:
 		return errNotOurs
 	default:
-		b.fields = want.Fields()
+		maps.DeleteFunc(b.fields, func(name string, _ spec.Value) bool { return want.Declares(name) })
+		maps.Copy(b.fields, want.Fields())
 	}
 	return nil
 }

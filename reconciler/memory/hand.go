@@ -106,6 +106,15 @@ func (e *Engine) RemoveBucket(name string) {
 	delete(e.buckets, name)
 }
 
+// EditBucket sets a field of a bucket.
+func (e *Engine) EditBucket(name, field, value string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := e.buckets[name]; b != nil {
+		b.fields[field] = spec.Plain(value)
+	}
+}
+
 // Settle lets enough time pass for everything that was started to show what comes of it.
 func (e *Engine) Settle() {
 	e.mu.Lock()

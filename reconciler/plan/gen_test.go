@@ -20,6 +20,7 @@ var (
 	somePorts    = []string{"8001", "8002", "8003"}
 	customNames  = []string{"custom-x", "custom-y"}
 	bucketNames  = []string{"k1", "k2"}
+	bucketFields = []string{"versioning", "tag.owner", "tag.cost"} // by hand
 )
 
 const testProject = "p"
@@ -223,7 +224,12 @@ func (s *maker) fill(want *spec.Desired) {
 			continue
 		}
 		server := rapid.SampledFrom(servers).Draw(s.t, "server")
-		b := &spec.Bucket{Key: name, Name: name, Store: store, Versioning: spec.Versioning(s.pick("", "enabled", "suspended"))}
+		b := &spec.Bucket{Key: name, Name: name, Store: store, Versioning: spec.Versioning(s.pick("", "enabled", "suspended")), Tags: map[string]string{}}
+		for _, key := range []string{"owner", "cost"} {
+			if s.chance(3) {
+				b.Tags[key] = s.pick("1", "2")
+			}
+		}
 		for _, o := range s.services {
 			if o.Name == server.Name {
 				b.Depends = append(b.Depends, spec.Dep{Ref: o.Ref(), Until: spec.Ready})

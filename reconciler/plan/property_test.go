@@ -74,7 +74,7 @@ func (w *world) meddle(before bool) {
 }
 
 func (w *world) deed(before bool) {
-	deeds := []string{"restart engine", "remove network", "remove image"}
+	deeds := []string{"restart engine", "remove network", "remove image", "edit bucket"}
 	if before {
 		deeds = append(deeds, "remove bucket")
 	}
@@ -97,6 +97,8 @@ func (w *world) deed(before bool) {
 		w.engine.RemoveImage(rapid.SampledFrom(someImages).Draw(w.t, "image"))
 	case "remove bucket":
 		w.engine.RemoveBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"))
+	case "edit bucket":
+		w.engine.EditBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"), rapid.SampledFrom(bucketFields).Draw(w.t, "field"), "edited")
 	case "stop":
 		w.engine.Stop(name)
 	case "kill":

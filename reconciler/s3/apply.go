@@ -16,16 +16,19 @@ const tryEvery = 500 * time.Millisecond
 // create sees to it that a bucket is there, as it should be.
 func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p plan.Progress) error {
 	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
-		there, err := c.ours(ctx, b)
+		m, there, err := c.ours(ctx, b)
 		if err != nil {
 			return err
 		}
 		if !there {
-			if err := c.make(ctx, b.Name); err != nil {
+			if err := c.make(ctx, b); err != nil {
+				return err
+			}
+			if m, err = c.marks(ctx, b.Name); err != nil {
 				return err
 			}
 		}
-		return c.set(ctx, b)
+		return c.set(ctx, b, m)
 	})
 }
 
@@ -33,32 +36,24 @@ func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p p
 func (t *Target) update(ctx context.Context, project string, u plan.Update, p plan.Progress) error {
 	b := u.Want.(*spec.Bucket)
 	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
-		there, err := c.ours(ctx, b)
+		m, there, err := c.ours(ctx, b)
 		switch {
 		case err != nil:
 			return err
 		case !there || u.Have.ID != c.id(b.Name):
 			return plan.ErrStale
 		}
-		return c.set(ctx, b)
+		return c.set(ctx, b, m)
 	})
 }
 
-// ours tells whether a bucket is there. One of another project is an error.
-func (c *connection) ours(ctx context.Context, b *spec.Bucket) (there bool, err error) {
-	owner, there, err := c.owner(ctx, b.Name, false)
-	if err == nil && there && owner != "" && owner != c.project {
-		err = fmt.Errorf("the bucket %s of the store %s belongs to the project %s and is left alone", b.Name, c.store.Name, owner)
+// ours tells whether a bucket is there, and its tags. One of another project is an error.
+func (c *connection) ours(ctx context.Context, b *spec.Bucket) (m marks, there bool, err error) {
+	m, there, err = c.find(ctx, b.Name, false)
+	if err == nil && there && m.owner() != "" && m.owner() != c.project {
+		err = fmt.Errorf("the bucket %s of the store %s belongs to the project %s and is left alone", b.Name, c.store.Name, m.owner())
 	}
-	return there, err
-}
-
-// set gives a bucket the attributes that are declared.
-func (c *connection) set(ctx context.Context, b *spec.Bucket) error {
-	if b.Versioning == "" {
-		return nil
-	}
-	return c.setVersioning(ctx, b.Name, b.Versioning)
+	return m, there, err
 }
 
 // patiently acts on a store, again and again while it is not ready.

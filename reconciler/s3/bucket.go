@@ -3,82 +3,65 @@ package s3
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// ownerTag marks a bucket that the agent made. Its value is the project.
-const ownerTag = "dev.flumen.project"
+// marks are the tags of a bucket, that of its owner among them; nil on a server that has no
+// tags.
+type marks map[string]string
 
-// owner tells whether a bucket is there, and whose it is: "" where it does not say. It asks
-// for the tags first, since the answer says what is wrong with a key; but MinIO answers also
-// for buckets that are not there, from what it remembers of them, unless they are listed.
-func (c *connection) owner(ctx context.Context, bucket string, listed bool) (project string, there bool, err error) {
-	marks, err := c.GetBucketTagging(ctx, bucket)
-	switch codeOf(err) {
-	case minio.NoSuchBucket:
-		return "", false, nil
-	case "NoSuchTagSet", "NoSuchTagSetError", minio.NotImplemented:
-	default:
-		if err != nil {
-			return "", false, c.explain("read the tags of bucket "+bucket, err)
-		}
-		project = marks.ToMap()[ownerTag]
-	}
-	if listed {
-		return project, true, nil
+// owner is the project that made the bucket, "" where it does not say.
+func (m marks) owner() string { return m[spec.OwnerTag] }
+
+// find tells whether a bucket is there, and its tags. It asks for the tags first, since the
+// answer says what is wrong with a key; but MinIO answers also for buckets that are not
+// there, from what it remembers of them, unless they are listed.
+func (c *connection) find(ctx context.Context, bucket string, listed bool) (m marks, there bool, err error) {
+	m, err = c.marks(ctx, bucket)
+	switch {
+	case codeOf(err) == minio.NoSuchBucket:
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	case listed:
+		return m, true, nil
 	}
 	there, err = c.BucketExists(ctx, bucket)
-	return project, there, c.explain("look for bucket "+bucket, err)
+	return m, there, c.explain("look for bucket "+bucket, err)
+}
+
+func (c *connection) marks(ctx context.Context, bucket string) (marks, error) {
+	set, err := c.GetBucketTagging(ctx, bucket)
+	switch codeOf(err) {
+	case "NoSuchTagSet", "NoSuchTagSetError":
+		return marks{}, nil
+	case minio.NotImplemented:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.explain("read the tags of bucket "+bucket, err)
+	}
+	return set.ToMap(), nil
 }
 
 // make makes a bucket and marks it. One that is there already is left unmarked.
-func (c *connection) make(ctx context.Context, bucket string) error {
-	err := c.MakeBucket(ctx, bucket, minio.MakeBucketOptions{Region: c.store.Region})
+func (c *connection) make(ctx context.Context, b *spec.Bucket) error {
+	err := c.MakeBucket(ctx, b.Name, minio.MakeBucketOptions{Region: c.store.Region})
 	switch codeOf(err) {
 	case minio.BucketAlreadyOwnedByYou:
 		return nil
 	case minio.BucketAlreadyExists:
-		return errors.New("the name " + bucket + " is taken in the store " + c.store.Name + " by another account: choose another one")
+		return errors.New("the name " + b.Name + " is taken in the store " + c.store.Name + " by another account: choose another one")
 	}
 	if err != nil {
-		return c.explain("make bucket "+bucket, err)
+		return c.explain("make bucket "+b.Name, err)
 	}
-	mark, err := tags.MapToBucketTags(map[string]string{ownerTag: c.project})
-	if err != nil {
-		return err
+	err = tagging{}.write(ctx, c, b)
+	if codeOf(err) == minio.NotImplemented && len(b.Tags) == 0 {
+		return nil
 	}
-	if err := c.SetBucketTagging(ctx, bucket, mark); err != nil && codeOf(err) != minio.NotImplemented {
-		return c.explain("set a tag of bucket "+bucket, err)
-	}
-	return nil
-}
-
-// versioning gives the state of a bucket's versioning, "" where it was never set.
-func (c *connection) versioning(ctx context.Context, bucket string) (minio.BucketVersioningConfiguration, spec.Versioning, error) {
-	config, err := c.GetBucketVersioning(ctx, bucket)
-	if err != nil {
-		return config, "", c.explain("read the versioning of bucket "+bucket, err)
-	}
-	return config, spec.Versioning(strings.ToLower(config.Status)), nil
-}
-
-// setVersioning sets the state of a bucket's versioning, and leaves its details alone.
-func (c *connection) setVersioning(ctx context.Context, bucket string, want spec.Versioning) error {
-	config, have, err := c.versioning(ctx, bucket)
-	if err != nil || have == want {
-		return err
-	}
-	config.Status = minio.Enabled
-	if want == spec.VersioningSuspended {
-		config.Status = minio.Suspended
-	}
-	if err := c.SetBucketVersioning(ctx, bucket, config); err != nil {
-		return c.explain("set the versioning of bucket "+bucket, err)
-	}
-	return nil
+	return err
 }

@@ -22,7 +22,7 @@ func testMadeBucketIsMarked(w *world) {
 		w.mustApply(plan.Create{Want: b})
 		w.must(want, b, "")
 	}
-	w.mustHaveTags(b, map[string]string{ownerTag: want.Project})
+	w.mustHaveTags(b, map[string]string{spec.OwnerTag: want.Project})
 }
 
 func testAdopted(w *world) {
@@ -41,7 +41,7 @@ func testAdopted(w *world) {
 func testForeign(w *world) {
 	b := w.bucket()
 	b.Versioning = spec.VersioningEnabled
-	w.byHand(b, map[string]string{ownerTag: "other"})
+	w.byHand(b, map[string]string{spec.OwnerTag: "other"})
 	d := w.must(w.desired(b), b, drift.Foreign)
 	for _, c := range []plan.Change{plan.Create{Want: b}, plan.Update{Want: b, Have: *d.Have}} {
 		if err := w.apply(c); err == nil || !strings.Contains(err.Error(), "belongs to the project other") {
@@ -58,7 +58,7 @@ func testLeft(w *world) {
 	w.observe(w.desired(b, stays))
 	w.mustApply(plan.Create{Want: b})
 	w.mustApply(plan.Create{Want: stays})
-	w.byHand(other, map[string]string{ownerTag: "other"})
+	w.byHand(other, map[string]string{spec.OwnerTag: "other"})
 	w.must(w.desired(stays), b, drift.Extra)
 
 	// Another bucket of that name in the spec: they are told apart.

@@ -159,16 +159,15 @@ func (l *look) silence() error {
 // read looks at a bucket of the spec, and at those of its attributes that are declared. It
 // gives nil for one that is not there.
 func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (*drift.Found, error) {
-	owner, there, err := c.owner(ctx, b.Name, listed)
+	m, there, err := c.find(ctx, b.Name, listed)
 	if err != nil || !there {
 		return nil, err
 	}
-	have := &spec.Bucket{}
-	if b.Versioning != "" {
-		if _, have.Versioning, err = c.versioning(ctx, b.Name); err != nil {
-			return nil, err
-		}
+	have, err := c.look(ctx, b, m)
+	if err != nil {
+		return nil, err
 	}
+	owner := m.owner()
 	f := &drift.Found{
 		Ref: b.Ref(), ID: c.id(b.Name), State: drift.Present,
 		Owned: owner == "" || owner == c.project, Fields: have.Fields(),
@@ -185,8 +184,8 @@ func (l *look) seeOther(ctx context.Context, c *connection, name string) {
 	if l.silence() != nil {
 		return
 	}
-	owner, there, err := c.owner(ctx, name, true)
-	if err != nil || !there || owner != l.project {
+	m, there, err := c.find(ctx, name, true)
+	if err != nil || !there || m.owner() != l.project {
 		return
 	}
 	l.mu.Lock()

@@ -93,6 +93,11 @@ func (c *connection) told() string {
 	return "; it is from " + c.keys.from
 }
 
+// lacks says that the server has no such thing as a bucket is asked to have.
+func (c *connection) lacks(feature string) error {
+	return &trouble{says: fmt.Sprintf("the store %s has no %s: it does not have that feature", c.store.Name, feature)}
+}
+
 // unreached says why a store gave no answer.
 func (c *connection) unreached(err error) error {
 	var wrapped *url.Error

@@ -17,7 +17,6 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
-	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler"
@@ -46,6 +45,7 @@ func TestBuckets(t *testing.T) {
 		"MadeBucketIsMarkedAndInSync":          testMadeBucketIsMarked,
 		"BucketThatWasThereIsAdoptedUnchanged": testAdopted,
 		"BucketOfAnotherProjectIsLeftAlone":    testForeign,
+		"TagsOfOthersAreLeftAlone":             testTagsOfOthers,
 		"BucketThatLeftTheSpecIsReported":      testLeft,
 		"VersioningSetByHandIsSetBack":         testVersioning,
 		"BucketRemovedByHandIsMissing":         testRemovedByHand,
@@ -87,9 +87,10 @@ func (w *world) desired(buckets ...*spec.Bucket) spec.Desired {
 	for _, b := range buckets {
 		tier.Resources = append(tier.Resources, b)
 	}
-	project := strings.ToLower(strings.ReplaceAll(w.Name(), "/", "-"))
-	return spec.Desired{Project: project, Tiers: []spec.Tier{tier}, Stores: []*spec.Store{w.store}}
+	return spec.Desired{Project: w.project(), Tiers: []spec.Tier{tier}, Stores: []*spec.Store{w.store}}
 }
+
+func (w *world) project() string { return strings.ToLower(strings.ReplaceAll(w.Name(), "/", "-")) }
 
 func (w *world) observe(want spec.Desired) drift.Observed {
 	w.Helper()
@@ -133,11 +134,7 @@ func (w *world) byHand(b *spec.Bucket, marks map[string]string) {
 	if len(marks) == 0 {
 		return
 	}
-	set, err := tags.MapToBucketTags(marks)
-	if err == nil {
-		err = w.hand.SetBucketTagging(w.Context(), b.Name, set)
-	}
-	if err != nil {
+	if err := w.tag(b, marks); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -23,7 +23,7 @@ type root struct {
 // unsupported are attributes below other keys that this version cannot act on.
 var unsupported = []string{
 	"stores.*.access",
-	"buckets.*.object_lock", "buckets.*.lifecycle", "buckets.*.tags", "buckets.*.quota", "buckets.*.policy",
+	"buckets.*.object_lock", "buckets.*.lifecycle", "buckets.*.quota", "buckets.*.policy",
 	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
 	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
 }
