@@ -19,6 +19,7 @@ type Check struct {
 	At          time.Time
 	Differences drift.Drift
 	Blind       map[spec.Ref]string
+	Tiers       []TierStatus // how each stood, lowest first
 
 	// What follows only an agent can tell, or what it remembers.
 
@@ -38,7 +39,10 @@ type Seen struct {
 
 // NewCheck sums up one look.
 func NewCheck(want spec.Desired, have drift.Observed, d drift.Drift) Check {
-	return Check{Project: want.Project, Revision: want.Revision, At: have.At, Differences: d, Blind: have.Blind}
+	return Check{
+		Project: want.Project, Revision: want.Revision, At: have.At, Differences: d, Blind: have.Blind,
+		Tiers: NewStatus(want, have, d).Tiers,
+	}
 }
 
 // MarshalJSON writes the check for machines.
