@@ -20,7 +20,7 @@ type Checks struct {
 // Reports say where and how the reports of scheduled checks are written.
 type Reports struct {
 	Dir     string        // an absolute path; "" means none are written
-	Formats []string      // "json", "markdown"
+	Formats []string      // "json", "markdown", "html", "junit"
 	Keep    time.Duration // how long; 0 is for ever
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,11 +171,6 @@ func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.settings.state, "state", "", "directory of what the agent remembers (default /var/lib/flumen-agent for root, else below $XDG_STATE_HOME)")
 }
 
-// outputFlag is -o.
-func (a *app) outputFlag(flags *pflag.FlagSet) {
-	flags.StringVarP(&a.settings.output, "output", "o", "text", "text, or json for machines")
-}
-
 // fromEnvironment sets the flags that were not given from FLUMEN_NAME.
 func (a *app) fromEnvironment(flags *pflag.FlagSet) error {
 	var first error
@@ -190,22 +184,5 @@ func (a *app) fromEnvironment(flags *pflag.FlagSet) error {
 			first = fmt.Errorf("environment variable %s: %w", name, err)
 		}
 	})
-	if first == nil && a.settings.output != "" && a.settings.output != "text" && a.settings.output != "json" {
-		first = fmt.Errorf("unknown output %q: write -o text or -o json", a.settings.output)
-	}
 	return first
-}
-
-// show writes a value: as JSON alone on standard output, or as text.
-func (a *app) show(value interface {
-	Text(io.Writer, plan.Paint)
-}) error {
-	if a.settings.output != "json" {
-		value.Text(a.stdout, a.colour)
-		return nil
-	}
-	encoder := json.NewEncoder(a.stdout)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
 }

@@ -17,7 +17,8 @@ func (a *app) driftCommand() *cobra.Command {
 		Short: "Check once how far what runs is from the spec",
 		Long: `Compares the spec with what runs, attribute by attribute, and lists every difference.
 It changes nothing. What could not be looked at is listed as unseen, never as in sync.
-Where the spec has drift.reports, the reports are written too.
+Where the spec has drift.reports, the reports are written too. With -o html it writes one
+page for a browser, with -o junit what CI systems read.
 
 Exit codes: 0 in sync, 2 drift, 1 error.`,
 		Args: cobra.NoArgs,
@@ -30,7 +31,7 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 			if err := a.ageCheck(cmd.Context(), c, &check); err != nil {
 				a.warn(fmt.Sprintf("since when things differ is not known: %v", err))
 			}
-			if err := errors.Join(a.show(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
+			if err := errors.Join(a.showCheck(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
 				return err
 			}
 			if !d.InSync() {
@@ -40,8 +41,20 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 		},
 	}
 	a.specFlags(cmd.Flags())
-	a.outputFlag(cmd.Flags())
+	a.outputFlag(cmd.Flags(), "markdown", "html", "junit")
 	return cmd
+}
+
+// showCheck writes a check as text or JSON, or in one of the formats of reports.
+func (a *app) showCheck(check report.Check) error {
+	if a.settings.output == outputText || a.settings.output == outputJSON {
+		return a.show(check)
+	}
+	text, err := a.renderReport(a.settings.output, check)
+	if err != nil {
+		return err
+	}
+	return a.stdout.Pass(text)
 }
 
 // ageCheck adds to a check since when things differ. Where an agent holds the project it is

@@ -27,7 +27,7 @@ const (
 )
 
 // extensions of the files of a report, by its format.
-var extensions = map[string]string{"json": ".json", "markdown": ".md"}
+var extensions = map[string]string{"json": ".json", "markdown": ".md", "html": ".html", "junit": ".xml"}
 
 // makeChecks has the agent check for drift as the spec's schedule says, and writes the
 // reports.
@@ -110,19 +110,26 @@ func (a *app) writeReports(r spec.Reports, check report.Check) error {
 	return removeReports(r, check.At)
 }
 
+// renderReport writes a check in one format, without its secrets.
 func (a *app) renderReport(format string, check report.Check) ([]byte, error) {
-	if format == "markdown" {
-		var b bytes.Buffer
+	var b bytes.Buffer
+	var err error
+	switch format {
+	case "html":
+		err = check.Hide(a.stdout.Mask).HTML(&b)
+	case "junit":
+		err = check.Hide(a.stdout.Mask).JUnit(&b)
+	case "markdown":
 		check.Markdown(&b)
 		return []byte(a.stdout.Mask(b.String())), nil
+	default:
+		text, marshalErr := json.Marshal(check)
+		if marshalErr != nil {
+			return nil, marshalErr
+		}
+		err = json.Indent(&b, a.hideInJSON(text), "", "  ")
+		b.WriteByte('\n')
 	}
-	text, err := json.Marshal(check)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = json.Indent(&b, a.hideInJSON(text), "", "  ")
-	b.WriteByte('\n')
 	return b.Bytes(), err
 }
 

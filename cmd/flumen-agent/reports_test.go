@@ -66,8 +66,8 @@ func TestReportsAreKeptForTheirTimeAndNothingElseIsTouched(t *testing.T) {
 
 func TestReportsHideSecrets(t *testing.T) {
 	a := newApp(strings.NewReader(""), io.Discard, io.Discard, nil)
-	a.stdout.Learn([]string{"hunter22"})
-	r := spec.Reports{Dir: t.TempDir(), Formats: []string{"json", "markdown"}, Keep: time.Hour}
+	a.stdout.Learn([]string{"hunter22", "html", "testsuites"})
+	r := spec.Reports{Dir: t.TempDir(), Formats: []string{"json", "markdown", "html", "junit"}, Keep: time.Hour}
 	if err := a.writeReports(r, checkAt(time.Now())); err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,28 @@ func TestReportsHideSecrets(t *testing.T) {
 		}
 		if filepath.Ext(name) == ".json" && !json.Valid(text) {
 			t.Errorf("%s is no JSON", name)
+		}
+		if filepath.Ext(name) == ".html" && !strings.HasPrefix(string(text), "<!DOCTYPE html>\n<html ") || filepath.Ext(name) == ".xml" && !strings.Contains(string(text), "</testsuites>") {
+			t.Errorf("the form of %s is broken:\n%s", name, text)
+		}
+	}
+	if got := len(namesIn(t, r.Dir)); got != 8 {
+		t.Errorf("%d files, expected each format twice", got)
+	}
+}
+
+func TestCheckIsShownInEachFormatWithoutSecrets(t *testing.T) {
+	for format, begins := range map[string]string{"markdown": "# Drift of p", "html": "<!DOCTYPE html>\n<html", "junit": "<?xml", "json": "{", "text": "p differs"} {
+		var shown strings.Builder
+		a := newApp(strings.NewReader(""), &shown, io.Discard, nil)
+		a.settings.output = format
+		a.stdout.Learn([]string{"hunter22", "html"})
+		if err := a.showCheck(checkAt(time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		a.close(0)
+		if !strings.HasPrefix(shown.String(), begins) || strings.Contains(shown.String(), "hunter22") || !strings.Contains(shown.String(), "env.A") {
+			t.Errorf("%s:\n%s", format, shown.String())
 		}
 	}
 }

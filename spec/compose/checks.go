@@ -17,11 +17,11 @@ const (
 	day         = 24 * time.Hour
 )
 
-// formats are those in which a report can be written, and formatsLater those that are
-// meant to come.
+// formats are those in which a report can be written, and usualFormats those of a spec
+// that names none.
 var (
-	formats      = []string{"json", "markdown"}
-	formatsLater = []string{"html", "junit"}
+	formats      = []string{"json", "markdown", "html", "junit"}
+	usualFormats = formats[:2]
 )
 
 // readChecks reads drift and consent.
@@ -79,15 +79,11 @@ func (l *load) reports() spec.Reports {
 	dir := l.substitute(r.Dir, l.env, l.rootPlace("drift", "reports", "dir"))
 	one := spec.Reports{Dir: abs(l.dir, dir), Formats: r.Formats, Keep: DefaultKeep}
 	if len(one.Formats) == 0 {
-		one.Formats = formats
+		one.Formats = usualFormats
 	}
 	for _, format := range one.Formats {
-		at := l.rootPlace("drift", "reports", "formats")
-		switch {
-		case slices.Contains(formatsLater, format):
-			l.fault(at, "", "reports as %s: this version of flumen-agent cannot do this yet", format)
-		case !slices.Contains(formats, format):
-			l.fault(at, "use "+strings.Join(formats, " or "), "%q is not a format of reports", format)
+		if !slices.Contains(formats, format) {
+			l.fault(l.rootPlace("drift", "reports", "formats"), "use "+strings.Join(formats, ", "), "%q is not a format of reports", format)
 		}
 	}
 	if r.Keep != "" {
