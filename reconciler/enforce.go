@@ -125,7 +125,8 @@ func complete(rep report.Report) bool {
 func (a *Agent) fault(rep report.Report) string {
 	for _, s := range rep.Steps {
 		failed := s.Outcome == report.Failed || s.Outcome == report.RolledBack
-		if !failed || s.Ref.Kind == spec.KindImage {
+		gone := s.Ref.Kind == spec.KindBucket && s.Verb == plan.VerbRemove // nothing waits for that
+		if !failed || gone || s.Ref.Kind == spec.KindImage {
 			continue
 		}
 		if s.Unready || a.retry.failed[s.Ref].times >= failsTwice {

@@ -224,7 +224,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 		return fmt.Errorf("look again after the last step: %w", err)
 	}
 	rep.After = after
-	rep.Ready = rep.Err() == nil && r.build(want, have, after, o).Settled()
+	rep.Ready = rep.Err() == nil && r.planAround(ctx, want, have, after, o).Settled()
 	return nil
 }
 

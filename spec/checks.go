@@ -35,6 +35,8 @@ type Ignore struct {
 type Consent struct {
 	Remove Ref
 	Until  time.Time
+	// WithContents lets a bucket be removed with all that is in it.
+	WithContents bool
 }
 
 // Ignores tells whether a field of ref does not count. What is said of a service counts for

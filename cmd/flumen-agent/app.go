@@ -137,7 +137,8 @@ goes on watching.
                                and when a container is stopped or killed by hand
 
 Every flag can also be set in the environment: --project as FLUMEN_PROJECT, and so on.
-Data is never removed: volumes stay, whatever the file says.`
+Data is never removed unasked: volumes stay, whatever the file says, and buckets too,
+unless it consents.`
 
 func (a *app) rootCommand() *cobra.Command {
 	running := a.runCommand()

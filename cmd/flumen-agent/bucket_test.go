@@ -34,7 +34,9 @@ func TestStoreScripts(t *testing.T) {
 // bucket does something with a bucket of the script's store by hand, or looks at it:
 //
 //	bucket make|remove NAME      as somebody else would
+//	bucket put NAME KEY          an object
 //	bucket has NAME              it is there
+//	bucket lacks NAME            it is not
 //	bucket before NAME CONTAINER it was made before the container was started
 //	bucket tag NAME KEY VALUE    a tag of it is set, beside those it has
 func bucket(ts *testscript.TestScript, neg bool, args []string) {
@@ -50,6 +52,15 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(store.MakeBucket(ctx, name, minio.MakeBucketOptions{}))
 	case "remove":
 		ts.Check(store.RemoveBucket(ctx, name))
+	case "put":
+		_, err := store.PutObject(ctx, name, args[2], strings.NewReader("x"), 1, minio.PutObjectOptions{})
+		ts.Check(err)
+	case "lacks":
+		there, err := store.BucketExists(ctx, name)
+		ts.Check(err)
+		if there {
+			ts.Fatalf("bucket %s is still there", name)
+		}
 	case "has":
 		made(ctx, ts, store, name)
 	case "before":

@@ -64,8 +64,23 @@ func (t *Target) applyBucket(c plan.Change) error {
 			}
 			return t.createBucket(want)
 		})
+	case plan.Remove:
+		return e.do(c.Ref(), "remove bucket", func() error { return t.removeBucket(c) })
 	}
-	return errors.New("a bucket holds data: it is never replaced or removed")
+	return errors.New("a bucket holds data: it is never replaced")
+}
+
+// removeBucket removes a bucket of ours that no tier declares.
+func (t *Target) removeBucket(c plan.Remove) error {
+	b := t.engine.buckets[c.Have.ID]
+	switch {
+	case b == nil:
+		return nil
+	case b.project != t.project:
+		return errNotOurs
+	}
+	delete(t.engine.buckets, c.Have.ID)
+	return nil
 }
 
 // createBucket makes a bucket, or makes one that is ours as it should be.
@@ -78,7 +93,7 @@ func (t *Target) createBucket(want *spec.Bucket) error {
 	switch {
 	case b == nil:
 		e.serial++
-		e.buckets[want.Name] = &bucket{e.serial, want.Name, t.project, want.Fields()}
+		e.buckets[want.Name] = &bucket{serial: e.serial, name: want.Name, project: t.project, fields: want.Fields()}
 	case b.project != t.project:
 		return errNotOurs
 	default:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +12,7 @@ import (
 
 // Names of the rules that Build itself applies.
 const (
-	RuleData     = "data"     // volumes are never replaced or removed, and buckets never removed
+	RuleData     = "data"     // volumes are never replaced or removed, and buckets removed only by consent
 	RuleForeign  = "foreign"  // what is not ours is not touched
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
 	RuleRemoving = "removing" // what is being removed is gone at the next look
@@ -108,14 +109,14 @@ func (b *builder) answer(d drift.Difference) {
 	if later(d) {
 		return
 	}
-	change, rule, reason := answer(d)
+	change, rule, reason := b.answerTo(d)
 	if rule != "" {
 		b.held[d.Ref] = Held{Ref: d.Ref, Tier: d.Tier, Rule: rule, Reason: reason, Fields: d.Fields, Verdict: d.Verdict}
 		return
 	}
 	b.drafts[d.Ref] = &draft{
 		change: change, tier: d.Tier, fields: d.Fields, verdict: d.Verdict,
-		because: []Cause{{d.Ref, because(d)}},
+		because: []Cause{{d.Ref, cmp.Or(reason, because(d))}},
 	}
 }
 
@@ -136,7 +137,15 @@ func (b *builder) keepUp(d drift.Difference) {
 	}
 }
 
-// answer gives either a change or the rule that forbids one.
+// answerTo gives either a change or the rule that forbids one.
+func (b *builder) answerTo(d drift.Difference) (c Change, rule, reason string) {
+	if d.Verdict == drift.Extra && d.Ref.Kind == spec.KindBucket {
+		return b.answerLeft(d)
+	}
+	return answer(d)
+}
+
+// answer is answerTo for what no person has a say in.
 func answer(d drift.Difference) (c Change, rule, reason string) {
 	if d.Have != nil && d.Have.Owned && d.Have.State == drift.Removing {
 		return nil, RuleRemoving, "is being removed; it is looked at again when that is done"
@@ -155,13 +164,10 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		}
 		return Wait{d.Want, *d.Have}, "", ""
 	case drift.Extra:
-		switch d.Ref.Kind {
-		case spec.KindBucket:
-			return nil, RuleData, "no tier declares it, and buckets are never removed by the agent; when its data is no longer needed, remove it with a client of the store"
-		case spec.KindVolume:
+		if d.Ref.Kind == spec.KindVolume {
 			return nil, RuleData, "no tier declares it, and volumes are never removed by the agent; when its data is no longer needed: docker volume rm " + name(*d.Have)
 		}
-		return Remove{*d.Have}, "", ""
+		return Remove{Have: *d.Have}, "", ""
 	case drift.Foreign:
 		return nil, RuleForeign, foreign(d)
 	case drift.Unseen:

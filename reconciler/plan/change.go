@@ -69,9 +69,11 @@ type Wait struct {
 	Have drift.Found
 }
 
-// Remove takes away what should not be. It never removes data.
+// Remove takes away what should not be. Data goes only by a person's consent, and that only
+// of a bucket: one that is empty, or WithContents.
 type Remove struct {
-	Have drift.Found
+	Have         drift.Found
+	WithContents bool
 }
 
 // actsOn gives what a change acts on: nothing, for one that makes something.

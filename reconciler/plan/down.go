@@ -58,7 +58,7 @@ func removal(want spec.Desired, tier string, refs []spec.Ref, have drift.Observe
 	stage := Stage{Tier: tier}
 	ids := map[spec.Ref]int{}
 	for _, ref := range topological(refs, before, byKind) {
-		step := Step{ID: *next, Change: Remove{have.Found[ref]}, Because: []Cause{{ref, "the project is taken down"}}}
+		step := Step{ID: *next, Change: Remove{Have: have.Found[ref]}, Because: []Cause{{ref, "the project is taken down"}}}
 		for _, other := range before[ref] {
 			step.After = append(step.After, Dep{ids[other], spec.Done})
 		}

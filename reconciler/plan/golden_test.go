@@ -30,6 +30,7 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata"
 //	keep-moved-tags        the rule that does so
 //	guard DAY              the rule against tearing down, on a day
 //	consent REF DAY        a person lets a thing be removed until a day
+//	consent-all REF DAY    and a bucket with its contents
 //	refresh IMAGE          an image that is to be asked for again
 //	upto TIER              the plan up to a tier
 //	down, down TIER        the plan that takes the project down, from a tier upwards
@@ -100,13 +101,13 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 			rules = append(rules, plan.Around([]plan.Obstacle{{Ref: ref, Rule: w[1], Reason: w[2]}})...)
 		case "keep-moved-tags":
 			rules = append(rules, plan.KeepMovedTags())
-		case "consent":
+		case "consent", "consent-all":
 			name, day, _ := strings.Cut(rest, " ")
 			ref, err := spec.ParseRef(name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want.Consents = append(want.Consents, spec.Consent{Remove: ref, Until: dayOf(t, day)})
+			want.Consents = append(want.Consents, spec.Consent{Remove: ref, Until: dayOf(t, day), WithContents: option == "consent-all"})
 		case "guard":
 			rules = append(rules, plan.KeepFromTeardown(want, have, dayOf(t, rest)))
 		case "refresh":

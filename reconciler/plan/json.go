@@ -31,6 +31,8 @@ type documentStep struct {
 	Reason   string        `json:"reason"`
 	Fields   []drift.Field `json:"fields,omitempty"`
 	After    []int         `json:"after,omitempty"`
+	// WithContents: what a bucket holds goes with it.
+	WithContents bool `json:"with_contents,omitempty"`
 }
 
 // MarshalJSON writes the plan for machines. Sensitive values are masked, so a plan
@@ -52,6 +54,9 @@ func (s Stage) document() documentStage {
 		one := documentStep{ID: step.ID, Verb: step.Change.Verb(), Ref: step.Change.Ref(), Reason: step.Reason(), Fields: step.Fields}
 		if r, ok := step.Change.(Replace); ok && r.Have.Ref != r.Ref() {
 			one.Replaces = &r.Have.Ref
+		}
+		if r, ok := step.Change.(Remove); ok {
+			one.WithContents = r.WithContents
 		}
 		for _, dep := range step.After {
 			one.After = append(one.After, dep.Step)

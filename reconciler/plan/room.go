@@ -144,7 +144,7 @@ func (b *builder) takeDownAhead(holder, taker *draft, what claim) {
 	if taker.stuckOn(actsOn(holder.change), what) {
 		return
 	}
-	holder.ahead = &draft{change: Remove{actsOn(holder.change)}, tier: taker.tier, verdict: holder.verdict}
+	holder.ahead = &draft{change: Remove{Have: actsOn(holder.change)}, tier: taker.tier, verdict: holder.verdict}
 	holder.ahead.makeWay(taker, what)
 	holder.change = Create{want}
 	holder.because = append(holder.because, Cause{taker.ref(), fmt.Sprintf("is made anew after it gave up %s to %s", what, taker.ref())})

@@ -24,7 +24,7 @@ type Obstacle struct {
 }
 
 // Around makes a rule of each obstacle: it holds the steps that make or replace
-// the thing the obstacle is about.
+// the thing the obstacle is about, or would remove the data in it.
 func Around(obstacles []Obstacle) []Rule {
 	var rules []Rule
 	for _, o := range obstacles {
@@ -35,6 +35,10 @@ func Around(obstacles []Obstacle) []Rule {
 			switch s.Change.(type) {
 			case Create, Replace, Start, Update, Restart:
 				return o.Reason
+			case Remove:
+				if o.Ref.Kind == spec.KindBucket { // all else goes whatever is in the way of what follows
+					return o.Reason
+				}
 			}
 			return ""
 		}})

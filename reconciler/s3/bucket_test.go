@@ -105,20 +105,6 @@ func testRemovedByHand(w *world) {
 	w.must(want, b, "")
 }
 
-func testNeverRemoved(w *world) {
-	b := w.bucket()
-	want := w.desired(b)
-	w.observe(want)
-	w.mustApply(plan.Create{Want: b})
-	found := w.observe(want).Found[b.Ref()]
-	for _, c := range []plan.Change{plan.Remove{Have: found}, plan.Replace{Want: b, Have: found}} {
-		if err := w.apply(c); err == nil {
-			w.Errorf("%s went through", c.Verb())
-		}
-	}
-	w.must(want, b, "")
-}
-
 func testWrongKeys(w *world) {
 	b := w.bucket()
 	w.byHand(b, nil)

@@ -9,5 +9,6 @@
 // compared. One that was there before is adopted as it is, unless the tag of another project
 // is on it. What nobody declares of a bucket is neither read nor changed.
 //
-// The package decides nothing, and it never removes a bucket.
+// The package decides nothing. A bucket is removed only when it is asked to remove just that
+// one, and never one that holds a Delta table or what may be locked.
 package s3

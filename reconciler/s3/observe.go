@@ -19,7 +19,7 @@ import (
 // stores. Buckets of a store that cannot be looked at are blind, unless that is since its
 // service does not run: nobody can know then.
 func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
-	t.remember(want.Project)
+	t.remember(want)
 	var looks []*look
 	at := time.Now()
 	var all sync.WaitGroup

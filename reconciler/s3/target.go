@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,15 +16,16 @@ import (
 // likeliest first. That there are none means that the service does not run.
 type Locate func(ctx context.Context, project, service string, port uint16) ([]string, error)
 
-// Target reads and changes the buckets of one project. It remembers which project the last
-// Observe was about. All methods may be called from any goroutine.
+// Target reads and changes the buckets of one project. It remembers what the last Observe was
+// about. All methods may be called from any goroutine.
 type Target struct {
 	locate  Locate
 	machine machine
 
 	mu      sync.Mutex
 	project string
-	silent  map[string]time.Time // stores that let a look wait in vain, and since when
+	stores  map[string]*spec.Store // of the last look, by name
+	silent  map[string]time.Time   // stores that let a look wait in vain, and since when
 }
 
 // New makes a target that finds the services of a project by locate. It calls nothing.
@@ -39,14 +41,21 @@ func (t *Target) System(c plan.Change) string {
 		return c.Want.(*spec.Bucket).Store.Name
 	case plan.Update:
 		return c.Want.(*spec.Bucket).Store.Name
+	case plan.Remove:
+		store, _, _ := strings.Cut(c.Have.ID, "/")
+		return store
 	}
 	return ""
 }
 
-func (t *Target) remember(project string) {
+func (t *Target) remember(want spec.Desired) {
+	stores := map[string]*spec.Store{}
+	for _, s := range want.Stores {
+		stores[s.Name] = s
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.project = project
+	t.project, t.stores = want.Project, stores
 }
 
 func (t *Target) recall() string {
@@ -67,8 +76,10 @@ func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 		err = t.create(ctx, project, c.Want.(*spec.Bucket), p)
 	case plan.Update:
 		err = t.update(ctx, project, c, p)
+	case plan.Remove:
+		err = t.remove(ctx, project, c, p)
 	default:
-		err = errors.New("the agent never replaces or removes a bucket: its data would be lost")
+		err = fmt.Errorf("a bucket holds data and cannot be %sd", c.Verb())
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", c.Verb(), c.Ref(), err)

@@ -47,7 +47,7 @@ func TestWaitingForAStoreEndsWithTheTier(t *testing.T) {
 	target, bucket := facing(t, func(rw http.ResponseWriter, _ *http.Request) {
 		refuse(rw, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
 	})
-	target.remember("p")
+	target.remember(spec.Desired{Project: "p"})
 	over := errors.New("the tier was not ready in time")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, over)
 	defer cancel()
@@ -60,7 +60,7 @@ func TestWaitingForAStoreEndsWithTheTier(t *testing.T) {
 func TestNoErrorShowsASecret(t *testing.T) {
 	t.Parallel()
 	target, bucket := facing(t, func(rw http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
-	target.remember("p")
+	target.remember(spec.Desired{Project: "p"})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := target.Apply(ctx, plan.Create{Want: bucket}, nobody{}); err == nil || strings.Contains(err.Error(), "canary") {

@@ -28,6 +28,7 @@ import (
 var (
 	_ reconciler.Target  = (*Target)(nil)
 	_ reconciler.Divided = (*Target)(nil)
+	_ reconciler.Checker = (*Target)(nil)
 )
 
 // world is a real MinIO server, and a project that has buckets on it.
@@ -49,7 +50,12 @@ func TestBuckets(t *testing.T) {
 		"BucketThatLeftTheSpecIsReported":      testLeft,
 		"VersioningSetByHandIsSetBack":         testVersioning,
 		"BucketRemovedByHandIsMissing":         testRemovedByHand,
-		"BucketIsNeverRemoved":                 testNeverRemoved,
+		"EmptyBucketIsRemovedByConsent":        testRemoved,
+		"BucketIsEmptiedOnlyByConsent":         testEmptied,
+		"BucketWithATableIsNeverRemoved":       testTableKept,
+		"BucketWithObjectLockIsNeverEmptied":   testLockedKept,
+		"BucketOfOthersIsNeverRemoved":         testOthersKept,
+		"TableMadeMeanwhileIsNotDeleted":       testTableMeanwhile,
 		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
 		"StoreThatIsNotReadyIsWaitedFor":       testNotReady,
 		"StoreOfAServiceIsFound":               testService,
@@ -131,6 +137,12 @@ func (w *world) byHand(b *spec.Bucket, marks map[string]string) {
 	if err := w.hand.MakeBucket(w.Context(), b.Name, minio.MakeBucketOptions{}); err != nil {
 		w.Fatal(err)
 	}
+	w.mark(b, marks)
+}
+
+// mark gives a bucket its tags.
+func (w *world) mark(b *spec.Bucket, marks map[string]string) {
+	w.Helper()
 	if len(marks) == 0 {
 		return
 	}

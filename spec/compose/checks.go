@@ -111,7 +111,7 @@ func daysOrTime(text string) (time.Duration, error) {
 }
 
 // consentKinds are what consent can speak of by now.
-var consentKinds = []spec.Kind{spec.KindTier, spec.KindService}
+var consentKinds = []spec.Kind{spec.KindTier, spec.KindService, spec.KindBucket}
 
 func (l *load) consent(i int) spec.Consent {
 	one := l.root.Consent[i]
@@ -121,14 +121,14 @@ func (l *load) consent(i int) spec.Consent {
 	case err != nil:
 		l.fault(at("remove"), "write kind/name, as in tier/sql or service/trino", "%q names nothing", one.Remove)
 	case !slices.Contains(consentKinds, ref.Kind):
-		l.fault(at("remove"), "tier/NAME and service/NAME are possible", "consent to remove a %s: this version of flumen-agent cannot do this yet", ref.Kind)
+		l.fault(at("remove"), "tier/NAME, service/NAME and bucket/NAME are possible", "consent to remove a %s: this version of flumen-agent cannot do this yet", ref.Kind)
 	}
-	if one.WithContents {
-		l.fault(at("with_contents"), "", "with_contents speaks of buckets: this version of flumen-agent cannot do this yet")
+	if one.WithContents && ref.Kind != spec.KindBucket {
+		l.fault(at("with_contents"), "remove it", "with_contents speaks of buckets")
 	}
 	until, err := time.ParseInLocation(time.DateOnly, one.Until, time.Local)
 	if err != nil {
 		l.fault(at("until"), "write a day, as in 2026-12-31", "%q is not a day: consent has to end", one.Until)
 	}
-	return spec.Consent{Remove: ref, Until: until.AddDate(0, 0, 1)}
+	return spec.Consent{Remove: ref, Until: until.AddDate(0, 0, 1), WithContents: one.WithContents}
 }
