@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	"reconciler/report":     {"spec", "drift", "reconciler/plan"},
 	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
 	"reconciler/state":      {"spec", "reconciler/plan", "reconciler/report"},
+	"reconciler/status":     {"spec", "drift", "reconciler/report"},
 	"reconciler/docker":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
 	"reconciler/s3":         {"spec", "drift", "reconciler/plan"},
@@ -71,6 +72,7 @@ var mayImport = map[string][]string{
 	"cmd/flumen-agent": {
 		"spec", "spec/compose", "spec/file", "spec/git", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
+		"reconciler/status",
 	},
 }
 
@@ -102,6 +104,7 @@ var doors = map[string][]string{
 	"github.com/docker/go-connections":   {"reconciler/docker"},
 	"github.com/minio/minio-go":          {"reconciler/s3"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
+	"github.com/prometheus":              {"reconciler/status"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},
 }

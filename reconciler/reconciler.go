@@ -166,6 +166,7 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 	if err != nil {
 		return err
 	}
+	rep.Saw(want, have, before)
 	p := r.planFor(ctx, want, have, before, o)
 	if o.Fingerprint != "" && o.Fingerprint != p.Fingerprint {
 		return errors.New("what runs has changed since the plan was made, so another one would be carried out; nothing was changed: look again with flumen-agent plan")
@@ -190,9 +191,11 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 func (r *Reconciler) Check(ctx context.Context, want spec.Desired, trigger string) report.Report {
 	began := r.now()
 	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: trigger, At: began}
-	_, d, err := r.Look(ctx, want)
+	have, d, err := r.Look(ctx, want)
 	if err != nil {
 		rep.Fault = err.Error()
+	} else {
+		rep.Saw(want, have, d)
 	}
 	rep.Before, rep.After, rep.Ready = d, d, err == nil && d.InSync()
 	rep.Took = r.now().Sub(began)
@@ -225,6 +228,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	}
 	rep.After = after
 	rep.Ready = rep.Err() == nil && r.planAround(ctx, want, have, after, o).Settled()
+	rep.Saw(want, have, after)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -31,6 +32,7 @@ type app struct {
 	settings settings
 	source   *git.Source // the repository that the spec is in, once one was named
 	holds    func()      // of an agent: the lock on its project
+	holding  atomic.Bool // the agent has it
 }
 
 // settings are the flags that all commands share.

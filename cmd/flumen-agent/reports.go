@@ -15,6 +15,7 @@ import (
 	"github.com/flumendata/flumen-agent/drift/schedule"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/reconciler/status"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -30,8 +31,8 @@ const (
 var extensions = map[string]string{"json": ".json", "markdown": ".md", "html": ".html", "junit": ".xml"}
 
 // makeChecks has the agent check for drift as the spec's schedule says, and writes the
-// reports.
-func (a *app) makeChecks(ctx context.Context, agent *reconciler.Agent, log *slog.Logger) {
+// reports. board may be nil.
+func (a *app) makeChecks(ctx context.Context, agent *reconciler.Agent, log *slog.Logger, board *status.Board) {
 	checks := func() spec.Checks { _, want, _ := agent.Standing(); return want.Checks }
 	current := func() schedule.Schedule {
 		s, _ := schedule.Parse(checks().Schedule) // it was parsed when the spec was loaded
@@ -53,6 +54,9 @@ func (a *app) makeChecks(ctx context.Context, agent *reconciler.Agent, log *slog
 		if err != nil {
 			log.Error("drift check failed", "err", err)
 			return
+		}
+		if board != nil {
+			board.Checked(check.At)
 		}
 		if now := verdicts(check); now != said {
 			said = now

@@ -18,6 +18,7 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/docker"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/state"
+	"github.com/flumendata/flumen-agent/reconciler/status"
 	"github.com/flumendata/flumen-agent/spec"
 	"github.com/flumendata/flumen-agent/spec/file"
 	"github.com/flumendata/flumen-agent/spec/git"
@@ -38,6 +39,8 @@ const (
 type runSettings struct {
 	watch, once, noHeal bool
 	logFormat, logLevel string
+	listen              string // "" is nowhere
+	certificate         status.Certificate
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -64,6 +67,9 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.BoolVar(&s.once, "once", false, "converge once and stop")
 	flags.BoolVar(&s.noHeal, "no-heal", false, "look and report only; change nothing")
 	flags.DurationVar(&a.settings.interval, "interval", defaultInterval, "look, and ask the repository, at least this often")
+	flags.StringVar(&s.listen, "listen", "", "answer on this port (9180) or address (0.0.0.0:9180): /healthz, /readyz, /status, /metrics")
+	flags.StringVar(&s.certificate.File, "listen-cert", "", "PEM file of a certificate: speak TLS on that port")
+	flags.StringVar(&s.certificate.KeyFile, "listen-key", "", "PEM file of the certificate's key")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -75,16 +81,17 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		return err
 	}
 	a.warn = func(text string) { log.Warn(text) }
-	if a.settings.interval < time.Second {
-		return fmt.Errorf("--interval %s is too short: a second is the least", a.settings.interval)
-	}
-	if s.watch && a.settings.git.URL != "" {
-		return errors.New("--watch is for a file and --repo for a repository: name one of them")
+	if err := a.checkRun(s); err != nil {
+		return err
 	}
 	if s.once {
 		return a.runOnce(ctx, log, s)
 	}
 	source, err := a.repository()
+	if err != nil {
+		return err
+	}
+	listener, err := s.openListener(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,15 +118,31 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
+	board := a.showOn(listener, s.certificate.File != "", agent, source, log)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
-		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log) },
+		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log, board) },
 		func(ctx context.Context, look func(string)) {
 			watchEngine(ctx, target, project, log, look, agent.Happened)
 		})
 	log.Info("agent starts", "version", version(), "source", from)
 	agent.Run(ctx)
 	log.Info("agent stopped")
+	return nil
+}
+
+// checkRun refuses flags that do not go together.
+func (a *app) checkRun(s runSettings) error {
+	switch {
+	case a.settings.interval < time.Second:
+		return fmt.Errorf("--interval %s is too short: a second is the least", a.settings.interval)
+	case s.watch && a.settings.git.URL != "":
+		return errors.New("--watch is for a file and --repo for a repository: name one of them")
+	case s.once && s.listen != "":
+		return errors.New("--listen is for an agent that goes on, and --once is not")
+	case s.listen == "" && s.certificate != status.Certificate{}:
+		return errors.New("--listen-cert and --listen-key need --listen")
+	}
 	return nil
 }
 
@@ -149,6 +172,7 @@ func (a *app) holdAsAgent(ctx context.Context, target *docker.Target, project st
 		return "", err
 	}
 	release, holder, err := lock{a.lockDir(), id, project}.try(asAgent)
+	a.holding.Store(err == nil && holder == nil)
 	a.holds = release // never called: a lock that nothing refers to would be let go of
 	switch {
 	case err != nil:

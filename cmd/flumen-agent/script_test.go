@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +23,22 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
 		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	}
-	testscript.Main(m, map[string]func(){"flumen-agent": main})
+	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get})
+}
+
+// get is a program for scripts: it prints what an address answers, and ends with 1 unless
+// that is 200.
+func get() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	io.Copy(os.Stdout, answer.Body)
+	if answer.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, answer.Status)
+		os.Exit(1)
+	}
 }
 
 // TestScripts runs the whole program, as people do, where no engine answers.

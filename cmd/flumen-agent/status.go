@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -62,20 +63,28 @@ func (a *app) kept(ctx context.Context, c *connection) (*report.Kept, error) {
 	if err != nil || agent == nil && s.Wanted.ID == "" {
 		return nil, err
 	}
-	now := time.Now()
-	k := &report.Kept{
-		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Trouble: s.Trouble, Paused: s.Paused(now), Degraded: []spec.Ref{},
-		Looked: s.Looked.At, Verdict: report.VerdictOf(s.Looked.At, s.Looked.InSync, now, lookedBound),
-	}
+	k := keptAs(s, time.Now(), lookedBound)
 	if agent != nil {
 		k.Agent = agent.process
+	}
+	return &k, nil
+}
+
+// keptAs is a standing as it is shown. A look that is older than bound counts no more.
+func keptAs(s reconciler.Standing, now time.Time, bound time.Duration) report.Kept {
+	k := report.Kept{
+		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Trouble: s.Trouble, Paused: s.Paused(now), Degraded: []spec.Ref{},
+		Quarantined: []spec.Revision{}, Looked: s.Looked.At, Verdict: report.VerdictOf(s.Looked.At, s.Looked.InSync, now, bound),
 	}
 	for _, r := range s.Retries {
 		if r.Degraded() {
 			k.Degraded = append(k.Degraded, r.Ref)
 		}
 	}
-	return k, nil
+	for _, q := range s.Quarantined {
+		k.Quarantined = append(k.Quarantined, q.Revision)
+	}
+	return k
 }
 
 // addLogs adds the last lines of the services that are not well. A log that cannot be

@@ -20,6 +20,8 @@ type Kept struct {
 	Trouble  string     `json:"trouble,omitempty"` // why the newest revision cannot be had
 	Paused   bool       `json:"paused"`
 	Degraded []spec.Ref `json:"degraded"` // failed too often, and are tried only now and then
+	// Quarantined are the revisions that failed and are not tried again by themselves.
+	Quarantined []spec.Revision `json:"quarantined"`
 	// Looked is when what runs was last looked at, InSync what was found. When that is
 	// too long ago, Verdict is "unknown".
 	Looked  time.Time `json:"looked,omitzero"`

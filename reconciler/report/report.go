@@ -63,6 +63,9 @@ type Report struct {
 	// Ready: everything was seen to be as it should be, after the last step. What is
 	// held and works as it is does not count against it.
 	Ready bool `json:"ready"`
+	// Status is how everything stood at the last look of the run; nil when there was none.
+	// It is for those who show it at once: history keeps what has changed, not what stood.
+	Status *Status `json:"-"`
 	// Fault is why the run could not be carried out at all, or was cut short.
 	Fault string `json:"fault,omitempty"`
 	// Beside: it brought things back while another run went on.
@@ -87,6 +90,12 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		r.After = drift.Drift{}
 	}
 	return json.Marshal(plain(r))
+}
+
+// Saw takes in what a look of the run has shown.
+func (r *Report) Saw(want spec.Desired, have drift.Observed, d drift.Drift) {
+	status := NewStatus(want, have, d)
+	r.Status = &status
 }
 
 // Err joins everything that failed, or is nil.
