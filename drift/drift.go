@@ -21,7 +21,9 @@ const (
 	Foreign Verdict = "foreign" // something that is not ours has its place
 	Unseen  Verdict = "unseen"  // it could not be looked at
 	Stale   Verdict = "stale"   // an image that is to be asked for again
-	Pending Verdict = "pending" // it can be looked at when the service that it lives in is ready
+	// Critical: it is as far as anybody declares as it should be, and data is lost as long as it stays so.
+	Critical Verdict = "critical"
+	Pending  Verdict = "pending" // it can be looked at when the service that it lives in is ready
 )
 
 // Field is one attribute that differs. Want or Have is zero where there is none.
@@ -40,6 +42,8 @@ type Difference struct {
 	Fields  []Field  `json:"fields,omitempty"`
 	// Reason says it in words where the verdict and the fields do not.
 	Reason string `json:"reason,omitempty"`
+	// Critical says by what data is lost as long as it stays so, whatever the verdict; "" if by nothing.
+	Critical string `json:"critical,omitempty"`
 	// Want is nil for what is extra, Have nil for what is missing or unseen.
 	Want spec.Resource `json:"-"`
 	Have *Found        `json:"-"`
@@ -100,7 +104,7 @@ func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference,
 	if !ok {
 		return Difference{Ref: ref, Verdict: Missing}, true
 	}
-	d := Difference{Ref: ref, Have: &found, Reason: found.Note}
+	d := Difference{Ref: ref, Have: &found, Reason: found.Note, Critical: found.Critical}
 	if external(want) {
 		return d, false
 	}
@@ -111,10 +115,17 @@ func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference,
 	d.Fields = slices.DeleteFunc(diff(want.Fields(), found), func(f Field) bool { return checks.Ignores(ref, f.Name) })
 	if len(d.Fields) > 0 {
 		d.Verdict = Changed
+		if found.Critical != "" {
+			d.Reason = "critical: " + found.Critical
+		}
 		return d, true
 	}
 	if verdict, reason := readiness(want, found); verdict != "" {
 		d.Verdict, d.Reason = verdict, joined(reason, found.Note)
+		return d, true
+	}
+	if found.Critical != "" {
+		d.Verdict, d.Reason = Critical, found.Critical
 		return d, true
 	}
 	for _, name := range slices.Sorted(maps.Keys(found.Blind)) {

@@ -50,6 +50,10 @@ type Found struct {
 	// equal nor different.
 	Blind map[string]string
 
+	// Critical says what destroys data as long as it stays so, such as a lifecycle rule that
+	// deletes live tables; "" if nothing does.
+	Critical string
+
 	// Handing: a replacement that was broken off has begun to hand over from this
 	// container, and may have stopped it for that.
 	Handing bool

@@ -61,6 +61,10 @@ type Bucket struct {
 	Store      *Store // shared with the store's other buckets
 	Versioning Versioning
 	Tags       map[string]string
+	Lifecycle  []LifecycleRule // nil where nobody declares it, empty for none
+	// Tables are the folders of the bucket below which Delta tables are looked for; "" is all
+	// of it.
+	Tables []string
 	// Depends are the instances of the service that serves the store.
 	Depends []Dep
 }
@@ -82,17 +86,26 @@ func (b *Bucket) Fields() Fields {
 	for key, value := range b.Tags {
 		f["tag."+key] = Plain(value)
 	}
+	for _, rule := range b.Lifecycle {
+		f["lifecycle."+rule.ID] = Plain(rule.String())
+	}
 	return f
 }
 
 // Declares tells whether the spec says something about a field of the bucket. What it does
 // not speak of is left alone.
 func (b *Bucket) Declares(field string) bool {
-	if key, ok := strings.CutPrefix(field, "tag."); ok {
+	attribute, key, _ := strings.Cut(field, ".")
+	switch attribute {
+	case "versioning":
+		return b.Versioning != ""
+	case "tag":
 		_, declared := b.Tags[key]
 		return declared
+	case "lifecycle":
+		return b.Lifecycle != nil
 	}
-	return field == "versioning" && b.Versioning != ""
+	return false
 }
 
 func (*Bucket) resource() {}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/lifecycle"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
@@ -39,6 +41,8 @@ func TestStoreScripts(t *testing.T) {
 //	bucket lacks NAME            it is not
 //	bucket before NAME CONTAINER it was made before the container was started
 //	bucket tag NAME KEY VALUE    a tag of it is set, beside those it has
+//	bucket rules NAME RULE...    its lifecycle rules are set, each as in ID:PREFIX:DAYS; negative
+//	                             days are those of noncurrent versions
 func bucket(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: bucket VERB NAME ...")
@@ -71,6 +75,8 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 		if at := made(ctx, ts, store, name); !at.Before(started) {
 			ts.Fatalf("bucket %s was made at %s, %s started at %s", name, at, args[2], started)
 		}
+	case "rules":
+		ts.Check(store.SetBucketLifecycle(ctx, name, rulesByHand(ts, args[2:])))
 	case "tag":
 		tags, err := store.GetBucketTagging(ctx, name)
 		ts.Check(err)
@@ -92,4 +98,22 @@ func made(ctx context.Context, ts *testscript.TestScript, store *minio.Client, n
 	}
 	ts.Fatalf("there is no bucket %s", name)
 	return time.Time{}
+}
+
+// rulesByHand reads lifecycle rules as bucket rules has them.
+func rulesByHand(ts *testscript.TestScript, args []string) *lifecycle.Configuration {
+	config := lifecycle.NewConfiguration()
+	for _, arg := range args {
+		parts := strings.Split(arg, ":")
+		days, err := strconv.Atoi(parts[2])
+		ts.Check(err)
+		rule := lifecycle.Rule{ID: parts[0], Status: "Enabled", RuleFilter: lifecycle.Filter{Prefix: parts[1]}}
+		if days < 0 {
+			rule.NoncurrentVersionExpiration.NoncurrentDays = lifecycle.ExpirationDays(-days)
+		} else {
+			rule.Expiration.Days = lifecycle.ExpirationDays(days)
+		}
+		config.Rules = append(config.Rules, rule)
+	}
+	return config
 }

@@ -94,6 +94,8 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 			f.ID = value
 		case key == "made-for":
 			f.Tier = value
+		case key == "critical":
+			f.Critical = value
 		case key == "note":
 			f.Note = value
 		case key == "exit":

@@ -12,6 +12,7 @@ import (
 
 // Names of the rules that Build itself applies.
 const (
+	RuleCritical = "critical" // what loses data is for a person to end, where nobody declares anything about it
 	RuleData     = "data"     // volumes are never replaced or removed, and buckets removed only by consent
 	RuleForeign  = "foreign"  // what is not ours is not touched
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
@@ -170,6 +171,8 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		return Remove{Have: *d.Have}, "", ""
 	case drift.Foreign:
 		return nil, RuleForeign, foreign(d)
+	case drift.Critical:
+		return nil, RuleCritical, d.Critical + "; end that by hand, or declare what should be instead"
 	case drift.Unseen:
 		return nil, RuleUnseen, "could not be looked at: " + d.Reason
 	default:

@@ -75,6 +75,9 @@ func (c Check) differencesMarkdown(w io.Writer) {
 		if seen, ok := c.Seen[d.Ref]; ok {
 			since, cause = seen.Since.Format(time.RFC3339), cell(seen.Cause)
 		}
+		if d.Critical != "" && len(d.Fields) > 0 {
+			fmt.Fprintf(w, "| `%s` | **critical** | %s | | | %s | %s |\n", d.Ref, cell(d.Critical), since, cause)
+		}
 		if len(d.Fields) == 0 {
 			fmt.Fprintf(w, "| `%s` | %s | %s | | | %s | %s |\n", d.Ref, d.Verdict, cell(d.Reason), since, cause)
 		}

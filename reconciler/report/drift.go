@@ -112,7 +112,7 @@ func tierTitle(tier string) string {
 
 func colour(v drift.Verdict) string {
 	switch v {
-	case drift.Missing, drift.Down, drift.Foreign:
+	case drift.Missing, drift.Down, drift.Foreign, drift.Critical:
 		return plan.Red
 	}
 	return plan.Yellow

@@ -23,7 +23,7 @@ func (c Check) Hide(hide func(string) string) Check {
 		c.Seen[ref] = seen
 	}
 	c.Differences = each(c.Differences, func(d drift.Difference) drift.Difference {
-		d.Reason, d.Fields = hide(d.Reason), hideFields(d.Fields, hide)
+		d.Reason, d.Critical, d.Fields = hide(d.Reason), hide(d.Critical), hideFields(d.Fields, hide)
 		return d
 	})
 	c.Tiers = each(c.Tiers, func(t TierStatus) TierStatus {

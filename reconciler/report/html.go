@@ -84,6 +84,7 @@ type word struct {
 
 // meanings are those of the verdicts, for people who do not know the agent.
 var meanings = []word{
+	{drift.Critical, "it is as wanted, and loses data as long as it stays so"},
 	{drift.Missing, "it should be there, and is not"},
 	{drift.Changed, "it is there with other attributes than wanted"},
 	{drift.Down, "it is as wanted, but does not run"},

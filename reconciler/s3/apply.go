@@ -20,13 +20,17 @@ func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p p
 		if err != nil {
 			return err
 		}
-		if !there {
-			if err := c.make(ctx, b); err != nil {
-				return err
-			}
-			if m, err = c.marks(ctx, b.Name); err != nil {
-				return err
-			}
+		if there {
+			return c.set(ctx, b, m)
+		}
+		if err := c.refuse(ctx, b, nil); err != nil {
+			return err
+		}
+		if err := c.make(ctx, b); err != nil {
+			return err
+		}
+		if m, err = c.marks(ctx, b.Name); err != nil {
+			return err
 		}
 		return c.set(ctx, b, m)
 	})

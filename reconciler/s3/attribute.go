@@ -21,7 +21,7 @@ type attribute interface {
 }
 
 // attributes are in the order in which they are written.
-var attributes = []attribute{tagging{}, versioning{}}
+var attributes = []attribute{tagging{}, versioning{}, expiry{}}
 
 // look reads the attributes of a bucket that count. Those are the declared ones.
 func (c *connection) look(ctx context.Context, b *spec.Bucket, m marks) (*spec.Bucket, error) {
@@ -38,10 +38,14 @@ func (c *connection) look(ctx context.Context, b *spec.Bucket, m marks) (*spec.B
 	return have, nil
 }
 
-// set gives a bucket the attributes that are declared and that it does not have.
+// set gives a bucket the attributes that are declared and that it does not have, all of them
+// or, where something speaks against one, none.
 func (c *connection) set(ctx context.Context, b *spec.Bucket, m marks) error {
 	have, err := c.look(ctx, b, m)
 	if err != nil {
+		return err
+	}
+	if err := c.refuse(ctx, b, have); err != nil {
 		return err
 	}
 	for _, a := range attributes {

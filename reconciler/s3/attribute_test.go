@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/minio/minio-go/v7/pkg/lifecycle"
 	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -30,6 +31,18 @@ var attributeCases = map[string]struct {
 			return w.tag(b, map[string]string{"owner": "me", "cost": "42", "team": "x", spec.OwnerTag: w.project()})
 		},
 		[]string{"tag.owner"},
+	},
+	"lifecycle rule changed": {
+		func(b *spec.Bucket) { b.Lifecycle = someRules },
+		func(w *world, b *spec.Bucket) error {
+			return w.rules(b, append([]lifecycle.Rule{expire("noncurrent", "x", 1)}, rulesFor(someRules[1:])...)...)
+		},
+		[]string{"lifecycle.noncurrent"},
+	},
+	"lifecycle removed": {
+		func(b *spec.Bucket) { b.Lifecycle = someRules },
+		func(w *world, b *spec.Bucket) error { return w.rules(b) },
+		[]string{"lifecycle.by size", "lifecycle.by tags", "lifecycle.day", "lifecycle.markers", "lifecycle.noncurrent", "lifecycle.off"},
 	},
 	"tags removed": {
 		func(b *spec.Bucket) { b.Tags = map[string]string{"owner": "data", "empty": ""} },

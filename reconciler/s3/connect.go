@@ -36,6 +36,7 @@ type connection struct {
 	project   string
 	keys      keys
 	transport *http.Transport
+	heard     *hearing
 }
 
 // connect finds a store. It sends it nothing.
@@ -65,15 +66,16 @@ func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*c
 	if err != nil {
 		return nil, err
 	}
+	heard := &hearing{RoundTripper: timely{transport, patienceWith(s)}}
 	client, err := minio.New(endpoint, &minio.Options{
 		Creds: keys.Credentials, Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup,
-		Transport:  timely{transport, patienceWith(s)},
+		Transport:  heard,
 		MaxRetries: 1, // what is worth waiting for is waited for in the open
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &connection{client, s, project, keys, transport}, nil
+	return &connection{client, s, project, keys, transport, heard}, nil
 }
 
 func (c *connection) close() { c.transport.CloseIdleConnections() }

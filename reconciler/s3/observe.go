@@ -172,10 +172,30 @@ func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (*dr
 		Ref: b.Ref(), ID: c.id(b.Name), State: drift.Present,
 		Owned: owner == "" || owner == c.project, Fields: have.Fields(),
 	}
-	if !f.Owned {
+	if f.Owned {
+		f.Critical, err = c.critical(ctx, b, have)
+	} else {
 		f.Note = fmt.Sprintf("the bucket %s of the store %s belongs to the project %s", b.Name, c.store.Name, owner)
 	}
-	return f, nil
+	return f, err
+}
+
+// critical says which lifecycle rule deletes live tables, be it declared or not. A key that may
+// not read the rules does not see any: nobody declared them.
+func (c *connection) critical(ctx context.Context, b, have *spec.Bucket) (string, error) {
+	rules := have.Lifecycle
+	if rules == nil {
+		var err error
+		rules, err = c.rules(ctx, b.Name)
+		switch codeOf(err) {
+		case minio.AccessDenied, minio.NotImplemented:
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return c.harm(ctx, b, rules, lookPages)
 }
 
 // seeOther looks whether a bucket that the spec does not name is ours. One whose tags cannot

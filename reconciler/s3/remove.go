@@ -125,23 +125,9 @@ func (c *connection) drop(ctx context.Context, bucket string) error {
 	return c.explain("remove bucket "+bucket, err)
 }
 
-// Check looks, before the first act, whether buckets may go that are to be removed. What cannot
-// be seen in the time of one answer is looked at again when their turn comes.
-func (t *Target) Check(ctx context.Context, p plan.Plan) []plan.Obstacle {
-	var all []plan.Obstacle
-	for _, step := range p.Steps() {
-		r, ok := step.Change.(plan.Remove)
-		if !ok || r.Ref().Kind != spec.KindBucket {
-			continue
-		}
-		if reason := t.inTheWay(ctx, p.Project, r); reason != "" {
-			all = append(all, plan.Obstacle{Ref: r.Ref(), Rule: plan.RuleData, Reason: reason})
-		}
-	}
-	return all
-}
-
-func (t *Target) inTheWay(ctx context.Context, project string, r plan.Remove) (reason string) {
+// keeps tells why a bucket may not be removed, or "". What cannot be seen in the time of one
+// answer is looked at again when its turn comes.
+func (t *Target) keeps(ctx context.Context, project string, r plan.Remove) (reason string) {
 	s, bucket, err := t.whereIs(r.Have)
 	if err != nil {
 		return ""

@@ -70,7 +70,7 @@ func (c *connection) explain(doing string, err error) error {
 	case minio.AccessDenied:
 		t.says = fmt.Sprintf("the access key of the store %s may not %s%s", name, doing, c.told())
 	case minio.NotImplemented:
-		t.says = fmt.Sprintf("the store %s cannot %s: it does not have that feature", name, doing)
+		t.says = fmt.Sprintf("%s cannot %s: it does not have that feature", c.named(), doing)
 	default:
 		t.says = fmt.Sprintf("the store %s does not %s: %v", name, doing, err)
 	}
@@ -95,7 +95,7 @@ func (c *connection) told() string {
 
 // lacks says that the server has no such thing as a bucket is asked to have.
 func (c *connection) lacks(feature string) error {
-	return &trouble{says: fmt.Sprintf("the store %s has no %s: it does not have that feature", c.store.Name, feature)}
+	return &trouble{says: fmt.Sprintf("%s has no %s: it does not have that feature", c.named(), feature)}
 }
 
 // unreached says why a store gave no answer.

@@ -39,6 +39,7 @@ func (c *conversion) bucket(key string, b bucket) (tier int, one *spec.Bucket) {
 		one.Name = c.substitute(b.Name, c.env, at("name"))
 	}
 	one.Tags = c.bucketTags(b.Tags, at)
+	one.Lifecycle = c.lifecycle(b.Lifecycle, at)
 	c.checkBucketName(one.Name, at("name"))
 	switch one.Versioning {
 	case "", spec.VersioningEnabled, spec.VersioningSuspended:

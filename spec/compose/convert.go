@@ -21,6 +21,7 @@ func (l *load) convert(p *types.Project) {
 	c.readStores()
 	c.readBuckets()
 	c.readRetention()
+	c.checkTables()
 	c.forgetPublic()
 	c.images()
 	used := map[spec.Ref]bool{}

@@ -23,7 +23,7 @@ type root struct {
 // unsupported are attributes below other keys that this version cannot act on.
 var unsupported = []string{
 	"stores.*.access",
-	"buckets.*.object_lock", "buckets.*.lifecycle", "buckets.*.quota", "buckets.*.policy",
+	"buckets.*.object_lock", "buckets.*.quota", "buckets.*.policy",
 	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
 	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
 }
@@ -70,11 +70,18 @@ type bucket struct {
 }
 
 type lifecycle struct {
-	ID                         string `yaml:"id"`
-	Prefix                     string `yaml:"prefix"`
-	Days                       int    `yaml:"days"`
-	NoncurrentDays             int    `yaml:"noncurrent_days"`
-	AbortIncompleteUploadsDays int    `yaml:"abort_incomplete_uploads_days"`
+	ID                         string            `yaml:"id"`
+	Enabled                    *bool             `yaml:"enabled"`
+	Prefix                     string            `yaml:"prefix"`
+	Tags                       map[string]string `yaml:"tags"`
+	LargerThan                 string            `yaml:"larger_than"`
+	SmallerThan                string            `yaml:"smaller_than"`
+	Days                       *int              `yaml:"days"`
+	Date                       string            `yaml:"date"`
+	NoncurrentDays             *int              `yaml:"noncurrent_days"`
+	NewerNoncurrentVersions    *int              `yaml:"newer_noncurrent_versions"`
+	ExpiredDeleteMarkers       bool              `yaml:"expired_delete_markers"`
+	AbortIncompleteUploadsDays *int              `yaml:"abort_incomplete_uploads_days"`
 }
 
 type retention struct {

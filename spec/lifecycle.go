@@ -1,0 +1,85 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LifecycleRule has a store remove objects by itself. All rules of a bucket are one document:
+// who declares some declares all.
+type LifecycleRule struct {
+	ID       string
+	Disabled bool
+
+	// Of which objects: all of these have to hold.
+
+	Prefix  string
+	Tags    map[string]string
+	Larger  int64 // than so many bytes; 0: any size
+	Smaller int64 // than so many bytes; 0: any size
+
+	// What happens to them. Each zero value is "nothing".
+
+	Days            int       // after so many days the current version goes
+	Date            time.Time // on this day the current version goes
+	NoncurrentDays  int       // so many days after another one took its place a version goes
+	NewerNoncurrent int       // but for the newest so many of those
+	DeleteMarkers   bool      // a mark of removal goes when it is all that is left
+	AbortDays       int       // after so many days an upload that was never finished goes
+	// Other is what a rule that was found does beside this: no spec can ask for it. When
+	// OtherExpires, it removes current versions too.
+	Other        string
+	OtherExpires bool
+}
+
+// Expires tells whether the rule removes current versions: data, not history.
+func (r LifecycleRule) Expires() bool {
+	return !r.Disabled && (r.Days > 0 || !r.Date.IsZero() || r.OtherExpires)
+}
+
+// Reaches tells whether the rule can be about something in a folder of the bucket: "" is the
+// whole bucket. Tags and sizes make no difference, for nobody knows those of what is to come.
+func (r LifecycleRule) Reaches(folder string) bool {
+	if folder != "" {
+		folder += "/"
+	}
+	return strings.HasPrefix(folder, r.Prefix) || strings.HasPrefix(r.Prefix, folder)
+}
+
+// String says the rule by the keys of the file. Two rules that say the same do the same.
+func (r LifecycleRule) String() string {
+	var all []string
+	add := func(on bool, format string, args ...any) {
+		if on {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
+	}
+	add(r.Disabled, "disabled")
+	add(r.Prefix != "", "prefix %q", r.Prefix)
+	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
+		add(true, "tag %q = %q", key, r.Tags[key])
+	}
+	add(r.Larger > 0, "larger_than %s", Size(r.Larger))
+	add(r.Smaller > 0, "smaller_than %s", Size(r.Smaller))
+	add(r.Days > 0, "days %d", r.Days)
+	add(!r.Date.IsZero(), "date %s", r.Date.UTC().Format(time.DateOnly))
+	add(r.NoncurrentDays > 0, "noncurrent_days %d", r.NoncurrentDays)
+	add(r.NewerNoncurrent > 0, "newer_noncurrent_versions %d", r.NewerNoncurrent)
+	add(r.DeleteMarkers, "expired_delete_markers")
+	add(r.AbortDays > 0, "abort_incomplete_uploads_days %d", r.AbortDays)
+	add(r.Other != "", "%s", r.Other)
+	return strings.Join(all, ", ")
+}
+
+// Size writes a number of bytes in the largest unit of which it is a whole number.
+func Size(bytes int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	i := 0
+	for ; bytes != 0 && bytes%1024 == 0 && i < len(units)-1; i++ {
+		bytes /= 1024
+	}
+	return fmt.Sprint(bytes, units[i])
+}
