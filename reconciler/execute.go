@@ -240,12 +240,15 @@ func result(stage string, step *plan.Step, err error, took time.Duration) report
 	case errors.Is(err, plan.ErrStale):
 		r.Outcome = report.Stale
 	case errors.As(err, &failure):
-		r.Log, r.Unready = failure.Log, true
-		if failure.RolledBack {
+		r.Log, r.Unready = failure.Log, !failure.CalledOff
+		switch {
+		case failure.CalledOff:
+			r.Outcome = report.CalledOff
+		case failure.RolledBack:
 			r.Outcome = report.RolledBack
-			if !failure.FilesBack {
-				r.Error += newContent(step)
-			}
+		}
+		if failure.RolledBack && !failure.FilesBack {
+			r.Error += newContent(step)
 		}
 	}
 	return r

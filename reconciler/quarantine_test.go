@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/state"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -132,6 +133,37 @@ func TestImageThatCannotBeHadIsNoFaultOfTheRevision(t *testing.T) {
 		synctest.Wait()
 		if w.users()["web"] != "two" {
 			t.Errorf("it was not tried again: %v", w.users())
+		}
+	})
+}
+
+// Its neighbour failed, and the files they mount went back: web is not why, and is not made
+// to wait for it.
+func TestNeighbourOfWhatFailedIsNotToBlame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.apply[ref("zoo")] = failsFor("bad")
+		w.apply[ref("web")] = func(_ context.Context, c plan.Change, _ plan.Progress) error {
+			if replace, ok := c.(plan.Replace); ok && replace.Want.(*spec.Service).User == "two" {
+				return &plan.Failure{Ref: c.Ref(), Reason: "the files went back", RolledBack: true, CalledOff: true}
+			}
+			return nil
+		}
+		b := start(t, w, desired("1", []*spec.Service{user("web", "one"), user("zoo", "one")}))
+		defer b.stop()
+		b.load(desired("2", []*spec.Service{user("web", "two"), user("zoo", "bad")}), nil)
+		s, _, _ := b.agent.Standing()
+		if s.Enforced.ID != "1" || !strings.Contains(s.Why, "service/zoo") || len(s.Retries) != 0 {
+			t.Errorf("%+v", s)
+		}
+		var outcome report.Outcome
+		for _, step := range b.reports[1].Steps {
+			if step.Ref == ref("web") {
+				outcome = step.Outcome
+			}
+		}
+		if outcome != report.CalledOff || b.reports[1].Failures() != 1 {
+			t.Errorf("%+v", b.reports[1].Steps)
 		}
 	})
 }

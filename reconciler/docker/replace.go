@@ -280,7 +280,8 @@ func (t *Target) conclude(ctx context.Context, s *spec.Service, id string, old *
 	}
 	failure := (*plan.Failure)(nil)
 	if !errors.As(err, &failure) {
-		failure = &plan.Failure{Ref: s.Ref(), Reason: err.Error()}
+		gone := (*treeGone)(nil)
+		failure = &plan.Failure{Ref: s.Ref(), Reason: err.Error(), CalledOff: errors.As(err, &gone)}
 	}
 	failure.Log = t.lastWords(ctx, id)
 	if old != nil {
@@ -309,7 +310,7 @@ func (t *Target) goBack(ctx context.Context, s *spec.Service, id string, old *ha
 		return
 	}
 	if err := t.undo(ctx, s, id, old, p); err != nil {
-		failure.Kept = "going back to the container before it did not work: " + err.Error()
+		failure.Kept, failure.CalledOff = "going back to the container before it did not work: "+err.Error(), false
 		return
 	}
 	failure.FilesBack = old.filesBack

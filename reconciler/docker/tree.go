@@ -28,12 +28,23 @@ type Tree interface {
 // Mounting has the target look after the tree that containers mount files of.
 func (t *Target) Mounting(tree Tree) { t.tree = tree }
 
-// use starts a container of a service, with the tree at the revision it is made for.
+// treeGone says that a container was not started, since the tree has gone back.
+type treeGone struct{ error }
+
+func (e *treeGone) Unwrap() error { return e.error }
+
+// use starts a container of a service, with the tree at the revision it is made for. The
+// error is a treeGone if that cannot be any more.
 func (t *Target) use(s *spec.Service, start func() error) error {
 	if !t.mounts(s) {
 		return start()
 	}
-	return t.tree.Use(start)
+	called := false
+	err := t.tree.Use(func() error { called = true; return start() })
+	if err != nil && !called {
+		return &treeGone{err}
+	}
+	return err
 }
 
 // mounts tells whether a service mounts something of the tree.

@@ -35,6 +35,9 @@ type Failure struct {
 	RolledBack bool
 	// FilesBack: what that container mounts was put back to what it was made with.
 	FilesBack bool
+	// CalledOff: it was not tried to the end, since what it needs has gone back on account
+	// of something else that failed.
+	CalledOff bool
 	// Kept says why there was no rollback where one might be expected, or "".
 	Kept string
 }

@@ -114,7 +114,7 @@ func (o Outcome) colour() string {
 	switch {
 	case o == Done:
 		return plan.Green
-	case o == Skipped:
+	case o == Skipped, o == CalledOff:
 		return plan.Dim
 	}
 	return plan.Red

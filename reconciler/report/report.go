@@ -27,6 +27,7 @@ const (
 	RolledBack Outcome = "rolled_back" // it failed, and what was there before runs again
 	Skipped    Outcome = "skipped"     // its turn never came
 	Stale      Outcome = "stale"       // what it was about had changed since it was looked at
+	CalledOff  Outcome = "called_off"  // something else had failed; what was there before runs on
 )
 
 // Step is one step of a run and what became of it.

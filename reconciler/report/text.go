@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
@@ -37,7 +38,7 @@ func (r Report) TextOfLeft(w io.Writer, paint plan.Paint) {
 
 func (s Step) text(w io.Writer, paint plan.Paint) {
 	colour := plan.Red
-	if s.Outcome == Skipped {
+	if s.Outcome == Skipped || s.Outcome == CalledOff {
 		colour = plan.Dim
 	}
 	fmt.Fprintf(w, "%s %s %s: %s\n", paint.On(colour, outcomeWord(s.Outcome)), s.Verb, s.Ref, s.Error)
@@ -46,12 +47,7 @@ func (s Step) text(w io.Writer, paint plan.Paint) {
 	}
 }
 
-func outcomeWord(o Outcome) string {
-	if o == RolledBack {
-		return "rolled back"
-	}
-	return string(o)
-}
+func outcomeWord(o Outcome) string { return strings.ReplaceAll(string(o), "_", " ") }
 
 // Summary is the report in one line.
 func (r Report) Summary(paint plan.Paint) string {
@@ -60,7 +56,7 @@ func (r Report) Summary(paint plan.Paint) string {
 	switch {
 	case r.Fault != "" || failed > 0:
 		return fmt.Sprintf("%s %s is not as revision %s says: %d of %s done, %d failed, %d skipped, %d held, in %s.",
-			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), Counted(len(r.Steps), "step"), failed, r.Count(Skipped), len(r.Held), took)
+			paint.On(plan.Red, "✗"), r.Project, r.Revision.Short(), r.Count(Done), Counted(len(r.Steps), "step"), failed, r.Count(Skipped)+r.Count(CalledOff), len(r.Held), took)
 	case len(r.Held) > 0:
 		return fmt.Sprintf("%s %s: %s done, %d held back, in %s.",
 			paint.On(plan.Yellow, "!"), r.Project, Counted(r.Count(Done), "step"), len(r.Held), took)
