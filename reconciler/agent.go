@@ -287,7 +287,7 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 // options are those of a run that begins now.
 func (a *Agent) options(e enforcement, why string) Options {
 	return Options{
-		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh, GoingBack: e.why != "",
+		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
 		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}
 }

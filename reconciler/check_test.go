@@ -155,3 +155,28 @@ func startChecked(t *testing.T, w *world, memory *state.Store) (a *Agent, stop f
 	<-ran
 	return a, func() { cancel(); <-over }
 }
+
+// A container keeps the tier that it was made for. What has moved to another one since counts
+// there, also for the next agent.
+func TestServiceThatMovedToAnotherTierMayGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, memory := newWorld(), remembering(t)
+		remembers := func(a *Agent) { a.Memory = memory }
+		first := startWith(t, w, desired("1", []*spec.Service{service("db")}, []*spec.Service{service("web")}), remembers)
+		w.mu.Lock()
+		for name, tier := range map[string]string{"db": "a", "web": "b"} {
+			f := w.found[ref(name)]
+			f.Tier = tier
+			w.found[ref(name)] = f
+		}
+		w.mu.Unlock()
+		first.load(desired("2", []*spec.Service{service("db"), service("web")}), nil)
+		first.stop()
+		second := startWith(t, w, desired("3", []*spec.Service{service("db")}), remembers)
+		defer second.stop()
+		if last := second.reports[len(second.reports)-1]; len(last.Held) > 0 {
+			t.Errorf("held: %+v", last.Held)
+		}
+		indexOf(t, w.did(), "remove service/web")
+	})
+}

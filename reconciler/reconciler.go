@@ -38,6 +38,9 @@ type Options struct {
 	KeepMoved bool
 	// GoingBack: want was in force before, so what was added since may all go.
 	GoingBack bool
+	// LastTiers are those that services were last in force in, by service, as far as that
+	// is remembered.
+	LastTiers map[string]string
 	// Upto is the last tier to converge; "" is all of them.
 	Upto string
 	// Fingerprint is that of the plan a person has agreed to; another one is refused.
@@ -93,7 +96,7 @@ func (r *Reconciler) planAround(ctx context.Context, want spec.Desired, have dri
 func (r *Reconciler) build(want spec.Desired, have drift.Observed, d drift.Drift, o Options) plan.Plan {
 	rules := slices.Clone(o.Rules)
 	if !o.GoingBack {
-		rules = append(rules, plan.KeepFromTeardown(want, have, r.now()))
+		rules = append(rules, plan.KeepFromTeardown(want, have, o.LastTiers, r.now()))
 	}
 	if o.KeepMoved {
 		rules = append(rules, plan.KeepMovedTags(o.made...))

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	// keepImages is of how many revisions that became ready the images stay: the current
 	// one and the one before it.
 	keepImages = 2
+	// keepTiers bounds of how many services the tier is remembered that are in no spec any
+	// more.
+	keepTiers = 1000
 )
 
 // Standing is what an agent knows of the revisions of its project, and what people have
@@ -34,11 +38,14 @@ type Standing struct {
 	Good        []spec.Revision `json:"good"`
 	Quarantined []Quarantine    `json:"quarantined"`
 	// Kept are the images of the latest of Good, in the same order.
-	Kept    []Kept  `json:"kept,omitempty"`
-	Pin     *Pin    `json:"pin,omitempty"`
-	Pause   *Pause  `json:"pause,omitempty"`
-	Retries []Retry `json:"retries,omitempty"`
-	Looked  Looked  `json:"looked"`
+	Kept []Kept `json:"kept,omitempty"`
+	// Tiers are those that services were in when a revision became ready, the latest that
+	// had the service.
+	Tiers   map[string]string `json:"tiers,omitempty"`
+	Pin     *Pin              `json:"pin,omitempty"`
+	Pause   *Pause            `json:"pause,omitempty"`
+	Retries []Retry           `json:"retries,omitempty"`
+	Looked  Looked            `json:"looked"`
 }
 
 // Quarantine is a revision that failed, and is not tried again by itself.
@@ -159,8 +166,8 @@ func (s Standing) after(rep report.Report) Standing {
 	return s
 }
 
-// keeping has the images of a revision that has just become ready stay. It tells whether
-// that was news.
+// keeping has the images of a revision that has just become ready stay, and its tiers be
+// remembered. It tells whether that was news.
 func (s Standing) keeping(want spec.Desired) (next Standing, news bool) {
 	id := want.Revision.ID
 	if len(s.Good) == 0 || s.Good[0].ID != id || len(s.Kept) > 0 && s.Kept[0].Revision == id {
@@ -168,7 +175,21 @@ func (s Standing) keeping(want spec.Desired) (next Standing, news bool) {
 	}
 	earlier := slices.DeleteFunc(slices.Clone(s.Kept), func(k Kept) bool { return k.Revision == id })
 	s.Kept = append([]Kept{{id, want.ImageKeys()}}, earlier[:min(len(earlier), keepImages-1)]...)
+	s.Tiers = tiersOf(want, s.Tiers)
 	return s, true
+}
+
+// tiersOf gives the tiers of the services that are wanted, and, as they were, of those that
+// no longer are: some may be held and still there.
+func tiersOf(want spec.Desired, earlier map[string]string) map[string]string {
+	tiers := map[string]string{}
+	if len(earlier) <= keepTiers {
+		maps.Copy(tiers, earlier)
+	}
+	for _, s := range spec.Resources[*spec.Service](want) {
+		tiers[s.Name] = want.TierOf(s.Ref())
+	}
+	return tiers
 }
 
 // release lets a revision be tried again.

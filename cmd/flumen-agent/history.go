@@ -108,7 +108,7 @@ func (a *app) why(ctx context.Context, ref spec.Ref) error {
 		if len(c.want.Tiers) == 0 { // there is no spec here to plan for
 			return a.show(why)
 		}
-		p, d, err := c.reconciler.Plan(ctx, c.want, reconciler.Options{})
+		p, d, err := c.reconciler.Plan(ctx, c.want, reconciler.Options{LastTiers: a.lastTiers(ctx, c)})
 		if err != nil {
 			return err
 		}

@@ -97,6 +97,16 @@ func (a *app) standing(ctx context.Context, c *connection) (s reconciler.Standin
 	return s, m.Recall(ctx, reconciler.StandingNote, &s)
 }
 
+// lastTiers are those that services were last in force in. What is not remembered, the
+// containers tell.
+func (a *app) lastTiers(ctx context.Context, c *connection) map[string]string {
+	s, err := a.standing(ctx, c)
+	if err != nil {
+		return nil
+	}
+	return s.Tiers
+}
+
 // ask asks the agent that holds the project for something, and waits for its answer. Where
 // none holds it, asked is false.
 func (a *app) ask(ctx context.Context, c *connection, verb string, ask reconciler.Ask) (answer reconciler.Answer, asked bool, err error) {

@@ -212,7 +212,7 @@ func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) erro
 	if err := a.lock(c).refuseAgent(); err != nil {
 		return err
 	}
-	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true, Enter: a.entering(c)})
+	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true, LastTiers: a.lastTiers(ctx, c), Enter: a.entering(c)})
 	a.noteRun(ctx, c, rep)
 	return a.conclude(rep)
 }

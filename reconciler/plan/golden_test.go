@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "rewrite the expected parts of testdata"
 //	hold REF RULE REASON   an obstacle in the way of a thing
 //	keep-moved-tags        the rule that does so
 //	guard DAY              the rule against tearing down, on a day
+//	last SERVICE TIER      a service was last in force in a tier
 //	consent REF DAY        a person lets a thing be removed until a day
 //	consent-all REF DAY    and a bucket with its contents
 //	refresh IMAGE          an image that is to be asked for again
@@ -87,6 +88,7 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 	}
 	d := drift.Compare(want, have)
 	var rules []plan.Rule
+	last := map[string]string{}
 	finish := func(p plan.Plan) plan.Plan { return p }
 	for _, line := range strings.Split(strings.TrimSpace(parts["options"]), "\n") {
 		option, rest, _ := strings.Cut(line, " ")
@@ -108,8 +110,11 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 				t.Fatal(err)
 			}
 			want.Consents = append(want.Consents, spec.Consent{Remove: ref, Until: dayOf(t, day), WithContents: option == "consent-all"})
+		case "last":
+			service, tier, _ := strings.Cut(rest, " ")
+			last[service] = tier
 		case "guard":
-			rules = append(rules, plan.KeepFromTeardown(want, have, dayOf(t, rest)))
+			rules = append(rules, plan.KeepFromTeardown(want, have, last, dayOf(t, rest)))
 		case "refresh":
 			image := want.Find(spec.Ref{Kind: spec.KindImage, Name: rest})
 			d = append(d, drift.Difference{Ref: image.Ref(), Tier: want.TierOf(image.Ref()), Verdict: drift.Stale, Want: image, Reason: "pull_policy is always"})

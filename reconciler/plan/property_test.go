@@ -289,7 +289,7 @@ func TestOneCommitTearsNothingDown(t *testing.T) {
 				gone[ref.Service()] = true
 			}
 		}
-		p := plan.Build(want, have, drift.Compare(want, have), plan.KeepFromTeardown(want, have, time.Now()))
+		p := plan.Build(want, have, drift.Compare(want, have), plan.KeepFromTeardown(want, have, nil, time.Now()))
 		for _, s := range p.Steps() {
 			if _, remove := s.Change.(plan.Remove); remove && s.Change.Ref().Kind == spec.KindService && !isLeftover(s.Change.Ref().Name) &&
 				gone[s.Change.Ref().Service()] && len(gone) >= 3 && 2*len(gone) > len(all) {

@@ -16,9 +16,10 @@ const manyServices = 3
 
 // KeepFromTeardown holds the removal of services when a whole tier or most of the services
 // would go: one bad commit must not tear a platform down. They go together, once consent
-// names each of them or its tier.
-func KeepFromTeardown(want spec.Desired, have drift.Observed, now time.Time) Rule {
-	t := teardown{want: want, have: have, now: now, tiers: map[string]*loss{}}
+// names each of them or its tier. last gives the tiers in which services were last in force,
+// by service; of others the containers tell, which keep the tier that they were made for.
+func KeepFromTeardown(want spec.Desired, have drift.Observed, last map[string]string, now time.Time) Rule {
+	t := teardown{want: want, have: have, last: last, now: now, tiers: map[string]*loss{}}
 	t.count()
 	return Rule{RuleTeardown, t.holds}
 }
@@ -27,10 +28,11 @@ func KeepFromTeardown(want spec.Desired, have drift.Observed, now time.Time) Rul
 type teardown struct {
 	want spec.Desired
 	have drift.Observed
+	last map[string]string
 	now  time.Time
 
 	all   loss
-	tiers map[string]*loss // by the tier that services were made for
+	tiers map[string]*loss // by the tier that services were in
 }
 
 // loss is how much of some services goes, and how much of that nobody has consented to.
@@ -54,17 +56,26 @@ func (t *teardown) count() {
 			continue
 		}
 		seen[service] = true
-		gone, named := t.goes(ref), t.named(ref, found.Tier)
+		tier := t.tier(found)
+		gone, named := t.goes(ref), t.named(ref, tier)
 		t.all.add(gone, named)
-		if t.tiers[found.Tier] == nil {
-			t.tiers[found.Tier] = &loss{}
+		if t.tiers[tier] == nil {
+			t.tiers[tier] = &loss{}
 		}
-		t.tiers[found.Tier].add(gone, named)
+		t.tiers[tier].add(gone, named)
 	}
 	delete(t.tiers, "") // not known
 	for _, tier := range t.want.Tiers {
 		delete(t.tiers, tier.Name)
 	}
+}
+
+// tier is the one that a container's service was in, or "" if that is not known.
+func (t *teardown) tier(found drift.Found) string {
+	if tier, ok := t.last[serviceOf(found.Ref)]; ok {
+		return tier
+	}
+	return found.Tier
 }
 
 // serviceOf is the service that a container belongs to. What a replacement left behind has
@@ -94,10 +105,11 @@ func (t *teardown) holds(s Step) string {
 	if !ok || remove.Ref().Kind != spec.KindService || !t.goes(remove.Ref()) {
 		return ""
 	}
-	tier := t.tiers[remove.Have.Tier]
+	name := t.tier(remove.Have)
+	tier := t.tiers[name]
 	switch {
 	case tier != nil && tier.gone == tier.all && tier.unnamed > 0:
-		return fmt.Sprintf("all of tier %s would go; %s", remove.Have.Tier, t.next(remove, spec.Ref{Kind: spec.KindTier, Name: remove.Have.Tier}))
+		return fmt.Sprintf("all of tier %s would go; %s", name, t.next(remove, spec.Ref{Kind: spec.KindTier, Name: name}))
 	case t.all.gone >= manyServices && 2*t.all.gone > t.all.all && t.all.unnamed > 0:
 		return fmt.Sprintf("%d of %d services would go; %s", t.all.gone, t.all.all, t.next(remove, spec.Ref{Kind: spec.KindService, Name: serviceOf(remove.Ref())}))
 	}
@@ -106,7 +118,7 @@ func (t *teardown) holds(s Step) string {
 
 // next says what a person may do.
 func (t *teardown) next(remove Remove, consent spec.Ref) string {
-	if t.named(remove.Ref(), remove.Have.Tier) {
+	if t.named(remove.Ref(), t.tier(remove.Have)) {
 		return "it goes when consent names the others too"
 	}
 	return fmt.Sprintf("if that is meant, say so in the spec: consent: [{remove: %s, until: %s}]", consent, t.now.AddDate(0, 0, 1).Format(time.DateOnly))
