@@ -23,18 +23,21 @@ page for a browser, with -o junit what CI systems read.
 Exit codes: 0 in sync, 2 drift, 1 error.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, have, d, err := a.look(cmd.Context())
+			c, err := a.connect(cmd.Context(), "")
 			if err != nil {
 				return err
 			}
-			check := report.NewCheck(c.want, have, d)
+			check, err := c.reconciler.CheckDrift(cmd.Context(), c.want, reconciler.Options{LastTiers: a.lastTiers(cmd.Context(), c)})
+			if err != nil {
+				return err
+			}
 			if err := a.ageCheck(cmd.Context(), c, &check); err != nil {
 				a.warn(fmt.Sprintf("since when things differ is not known: %v", err))
 			}
 			if err := errors.Join(a.showCheck(check), a.writeReports(c.want.Checks.Reports, check)); err != nil {
 				return err
 			}
-			if !d.InSync() {
+			if !check.Differences.InSync() {
 				return exitDiffers
 			}
 			return nil

@@ -21,10 +21,11 @@ type Check struct {
 	Blind       map[spec.Ref]string
 	Tiers       []TierStatus // how each stood, lowest first
 
+	Would *plan.Plan // what converging would do, and what is held
+
 	// What follows only an agent can tell, or what it remembers.
 
 	Ahead string            // why another revision than the wanted one is kept up, or ""
-	Would *plan.Plan        // what converging would do, and what is held
 	Seen  map[spec.Ref]Seen // since when each thing differs
 	New   []spec.Ref        // differ now, and did not at the check before
 	Gone  []spec.Ref        // differed then, and do not now
