@@ -254,7 +254,7 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 		select {
 		case rep := <-done:
 			if beside != nil {
-				a.note(parent, e, <-beside)
+				a.noteBeside(parent, e, <-beside)
 			}
 			if a.finish(parent, e, rep) && again == "" {
 				again = "revision failed"
@@ -266,9 +266,7 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 			return again
 		case rep := <-beside:
 			beside = nil
-			if len(rep.Steps) > 0 {
-				a.note(parent, e, rep)
-			}
+			a.noteBeside(parent, e, rep)
 		case next = <-a.mailbox:
 			switch {
 			case a.hear(ctx):
@@ -310,6 +308,7 @@ func (a *Agent) enter(ctx context.Context, want spec.Desired, good spec.Revision
 // finish takes note of a run that is over, and tells whether its revision has failed and
 // another one is to be kept up. A run that was cut short on purpose has failed at nothing.
 func (a *Agent) finish(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
+	rep.Trigger = a.retell(rep)
 	if rep.CutShort {
 		if ctx.Err() != nil {
 			a.Log.Info("run cut short", "cause", context.Cause(ctx))

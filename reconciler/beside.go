@@ -18,6 +18,14 @@ func (a *Agent) mendBeside(ctx context.Context, e enforcement, why string, under
 	return done
 }
 
+// noteBeside takes note of such a run, if it did something.
+func (a *Agent) noteBeside(ctx context.Context, e enforcement, rep report.Report) {
+	if len(rep.Steps) > 0 {
+		rep.Trigger = a.retell(rep)
+		a.note(ctx, e, rep)
+	}
+}
+
 // underWay are the things that a run is to change and has not done with.
 type underWay struct {
 	mu      sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/report"
@@ -17,9 +18,13 @@ const seenNote = "differences"
 // mostHappened bounds of how many things it is known what has happened to them last.
 const mostHappened = 1000
 
+// sameAct is how long after a look began what happens to a thing may still belong to what
+// made us look.
+const sameAct = time.Second
+
 // happening is something that was done to a thing, and not by the agent.
 type happening struct {
-	what string // in the engine's words
+	what string // "exited with code 137, then was removed"
 	at   time.Time
 }
 
@@ -32,6 +37,22 @@ func (a *Agent) Happened(ref spec.Ref, what string, at time.Time) {
 		a.happened = map[spec.Ref]happening{}
 	}
 	a.happened[ref] = happening{what, at}
+}
+
+// retell gives what made a run look with what is known by now of the thing that it was about:
+// an engine tells of one act in several events, and the first is enough to look.
+func (a *Agent) retell(rep report.Report) string {
+	name, _, _ := strings.Cut(rep.Trigger, ": ")
+	ref, err := spec.ParseRef(name)
+	if err != nil {
+		return rep.Trigger
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if h, ok := a.happened[ref]; ok && h.at.Before(rep.At.Add(sameAct)) {
+		return ref.String() + ": " + h.what
+	}
+	return rep.Trigger
 }
 
 // cause says why a thing has begun to differ, or "" if that is not known.

@@ -156,6 +156,33 @@ func startChecked(t *testing.T, w *world, memory *state.Store) (a *Agent, stop f
 	return a, func() { cancel(); <-over }
 }
 
+// An engine first tells that a container that died is disconnected, and of its end a little
+// later.
+func TestCauseOfARunIsToldWithWhatTheEngineToldSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		b := start(t, w, desired("1", []*spec.Service{service("db")}))
+		defer b.stop()
+		w.apply[ref("db")] = func(context.Context, plan.Change, plan.Progress) error {
+			b.agent.Happened(ref("db"), "exited with code 137", time.Now())
+			return nil
+		}
+		w.stop(ref("db"))
+		b.agent.Happened(ref("db"), "was disconnected from network p_default", time.Now())
+		b.look("service/db: was disconnected from network p_default")
+		synctest.Wait()
+		if last := b.reports[len(b.reports)-1]; last.Trigger != "service/db: exited with code 137" {
+			t.Errorf("trigger %q", last.Trigger)
+		}
+		time.Sleep(time.Minute)
+		b.look("file changed")
+		synctest.Wait()
+		if last := b.reports[len(b.reports)-1]; last.Trigger != "file changed" {
+			t.Errorf("trigger %q", last.Trigger)
+		}
+	})
+}
+
 // A container keeps the tier that it was made for. What has moved to another one since counts
 // there, also for the next agent.
 func TestServiceThatMovedToAnotherTierMayGo(t *testing.T) {

@@ -297,8 +297,8 @@ func watchEngine(ctx context.Context, target *docker.Target, project *projectNam
 					events = nil
 					continue
 				}
-				happened(e.Ref, e.Action, e.At)
-				look(e.Ref.String() + ": " + e.Action)
+				happened(e.Ref, e.What, e.At)
+				look(e.Ref.String() + ": " + e.What)
 			case err = <-errs:
 				open = false
 			}

@@ -14,9 +14,9 @@ import (
 // Event says that something of the project changed on the engine, and not by the
 // agent's hand. It is a reason to look again and no more.
 type Event struct {
-	Ref    spec.Ref
-	Action string // the engine's word: "die", "health_status: unhealthy"
-	At     time.Time
+	Ref  spec.Ref
+	What string // with what happened to it just before: "exited with code 137, then was removed"
+	At   time.Time
 }
 
 // Events gives those of the project until ctx ends or the engine goes away, which is
@@ -40,6 +40,7 @@ func (t *Target) watch(ctx context.Context, project string, out chan<- Event) er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	so := story{}
 	messages, errs := t.engine.Events(ctx, events.ListOptions{Filters: eventFilter()})
 	for {
 		select {
@@ -49,9 +50,10 @@ func (t *Target) watch(ctx context.Context, project string, out chan<- Event) er
 			return err
 		case m := <-messages:
 			event, ok := t.interpret(m, project, engine)
-			if !ok && !t.fell(ctx, m, project) {
+			if !ok && !t.fell(ctx, m, project) && !so.goesOn(event.Ref, m, event.At) {
 				continue
 			}
+			event.What = so.tell(event.Ref, m, event.At)
 			select {
 			case out <- event:
 			case <-ctx.Done():
@@ -69,26 +71,30 @@ func eventFilter() filters.Args {
 	}
 	for _, action := range []events.Action{
 		events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionPause, events.ActionUnPause,
-		events.ActionRename, events.ActionUpdate, events.ActionHealthStatus, events.ActionConnect, events.ActionDisconnect,
+		events.ActionRename, events.ActionUpdate, events.ActionOOM, events.ActionHealthStatus, events.ActionConnect, events.ActionDisconnect,
 	} {
 		f.Add("event", string(action))
 	}
 	return f
 }
 
-// interpret tells what an event of the engine means for the project, and whether it
-// means anything.
+// interpret tells what an event of the engine is about, and whether that is anything to the
+// project. A container's network is about the container, as far as that is known.
 func (t *Target) interpret(m events.Message, project string, engine facts) (Event, bool) {
-	e := Event{Action: string(m.Action), At: time.Unix(0, m.TimeNano).Add(-engine.ahead)}
+	e := Event{At: time.Unix(0, m.TimeNano).Add(-engine.ahead)}
 	mine := t.acts.mine(m.Actor.ID, e.At)
 	switch m.Type {
 	case events.ContainerEventType:
 		e.Ref = refOf(m.Actor.Attributes)
 		return e, !mine && belongs(m.Actor.Attributes, project)
 	case events.NetworkEventType:
-		e.Ref = refOfName[*spec.Network](t.recall().want, m.Actor.Attributes["name"])
+		last, container := t.recall(), m.Actor.Attributes["container"]
+		e.Ref = refOfName[*spec.Network](last.want, m.Actor.Attributes["name"])
+		if ref, ok := last.knowledge.refs[container]; ok {
+			e.Ref = ref
+		}
 		// A container that starts or stops connects and disconnects.
-		mine = mine || t.acts.mine(m.Actor.Attributes["container"], e.At)
+		mine = mine || t.acts.mine(container, e.At)
 	case events.VolumeEventType:
 		e.Ref = refOfName[*spec.Volume](t.recall().want, m.Actor.ID)
 	}

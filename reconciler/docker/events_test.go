@@ -2,10 +2,12 @@ package docker
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
@@ -28,7 +30,7 @@ func (w world) listen() <-chan Event {
 	for {
 		select {
 		case e := <-events:
-			if e.Ref == canary.Ref() && e.Action == "destroy" {
+			if e.Ref == canary.Ref() && strings.HasSuffix(e.What, "was removed") {
 				return events
 			}
 		case err := <-errs:
@@ -71,8 +73,8 @@ func TestEventsTellWhatOthersDoAndNotWhatTheAgentDoes(t *testing.T) {
 			w.Fatal(err)
 		}
 		// The first that is heard of it is its end: nothing of three converges came before.
-		if e := w.next(events, one.Ref()); e.Action != "die" {
-			w.Errorf("heard of %q first", e.Action)
+		if e := w.next(events, one.Ref()); e.What != "exited with code 137" && e.What != "was disconnected from network "+w.project+"_default" {
+			w.Errorf("heard of %q first", e.What)
 		}
 	})
 }
@@ -85,13 +87,71 @@ func TestEventsTellOfNetworks(t *testing.T) {
 		if err := w.engine.NetworkDisconnect(w.Context(), w.project+"_default", w.project+"-one-1", true); err != nil {
 			w.Fatal(err)
 		}
-		w.next(events, spec.Ref{Kind: spec.KindNetwork, Name: "default"})
+		if e := w.next(events, spec.InstanceRef("one", 1)); e.What != "was disconnected from network "+w.project+"_default" {
+			w.Errorf("heard that it %s", e.What)
+		}
 		have := w.observe(want)
 		if d, _ := drift.Compare(want, have).Of(spec.InstanceRef("one", 1)); d.Verdict != drift.Changed {
 			w.Errorf("verdict %q", d.Verdict)
 		}
 		w.mustConverge(want)
 	})
+}
+
+func TestEventsOfOneThingAreToldTogether(t *testing.T) {
+	eachWorld(t, func(w world) {
+		one := w.service("one", func(s *spec.Service) { s.Restart = "no" })
+		w.mustConverge(w.desired(one))
+		w.observe(w.desired(one))
+		events := w.listen()
+		if err := w.engine.ContainerRemove(w.Context(), one.Container, container.RemoveOptions{Force: true}); err != nil {
+			w.Fatal(err)
+		}
+		said := ""
+		for !strings.HasSuffix(said, "was removed") {
+			said = w.next(events, one.Ref()).What
+		}
+		if said != "exited with code 137, then was removed" {
+			w.Errorf("heard that it %s", said)
+		}
+	})
+}
+
+// What ends on its own tells with which code, and whether for want of memory.
+func TestEventsTellWhatAThingDiedOf(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	one, net := spec.InstanceRef("one", 1), map[string]string{"name": "p_default"}
+	type told struct {
+		action     events.Action
+		attributes map[string]string
+		after      time.Duration
+		want       string
+	}
+	s := story{}
+	for i, e := range []told{
+		{events.ActionDisconnect, net, 0, "was disconnected from network p_default"},
+		{events.ActionDie, map[string]string{"exitCode": "3"}, 20 * time.Millisecond, "exited with code 3"},
+		{events.ActionDisconnect, net, 150 * time.Millisecond, "exited with code 3"}, // of 20.10
+		{events.ActionStart, nil, 100 * time.Millisecond, "exited with code 3, then was started"},
+		{events.ActionOOM, nil, time.Minute, "ran out of memory"},
+		{events.ActionDisconnect, net, 0, "was disconnected from network p_default"},
+		{events.ActionDie, map[string]string{"exitCode": "137"}, 0, "exited with code 137, out of memory"},
+		{events.ActionDie, map[string]string{"exitCode": "137"}, time.Minute, "exited with code 137"},
+		{events.ActionOOM, nil, time.Millisecond, "exited with code 137, out of memory"},
+		{events.ActionDestroy, nil, time.Second, "exited with code 137, out of memory, then was removed"},
+		{"health_status: unhealthy", nil, time.Hour, "became unhealthy"},
+		{events.ActionPause, nil, time.Hour, "was paused"},
+		{events.ActionUnPause, nil, time.Second, "was paused, then was unpaused"},
+		{events.ActionUpdate, nil, time.Second, "was paused, then was unpaused, then was updated"},
+		{events.ActionRename, nil, time.Second, "was unpaused, then was updated, then was renamed"},
+		{events.ActionRename, nil, time.Second, "was unpaused, then was updated, then was renamed"},
+	} {
+		at = at.Add(e.after)
+		m := events.Message{Action: e.action, Actor: events.Actor{Attributes: e.attributes}}
+		if got := s.tell(one, m, at); got != e.want {
+			t.Errorf("%d: %q, expected %q", i, got, e.want)
+		}
+	}
 }
 
 func TestEventsEndWithTheContext(t *testing.T) {
@@ -127,7 +187,7 @@ func TestProgressOfAFailedApplyIsNoEventEither(t *testing.T) {
 					return
 				}
 				if e.Ref.Kind == spec.KindService && e.Ref.Name != "canary" {
-					w.Errorf("heard of %s: %s", e.Ref, e.Action)
+					w.Errorf("heard of %s: %s", e.Ref, e.What)
 				}
 			case <-time.After(patience):
 				w.Fatal("heard nothing")

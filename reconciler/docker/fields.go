@@ -16,6 +16,7 @@ import (
 // knowledge is what one look at the engine learns besides the containers.
 type knowledge struct {
 	engine     facts
+	refs       map[string]spec.Ref  // what the project's containers are found as, by ID
 	services   map[string]string    // by the ID and the name of the container that runs it
 	started    map[string]time.Time // the project's containers, by ID
 	handing    map[string]bool      // those that were handing over when a run broke off, by ID

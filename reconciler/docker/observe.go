@@ -25,9 +25,9 @@ func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *kn
 		return seen, nil
 	}
 	sightings := identify(want, t.withoutCopies(ctx, want, all))
-	k.handing = map[string]bool{}
+	k.handing, k.refs = map[string]bool{}, map[string]spec.Ref{}
 	for _, s := range sightings {
-		k.handing[s.summary.ID] = s.handing
+		k.handing[s.summary.ID], k.refs[s.summary.ID] = s.handing, s.ref
 	}
 	inspected := t.inspectContainers(ctx, sightings, seen.Blind)
 	t.learnImages(ctx, want, inspected, k)

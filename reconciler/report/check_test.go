@@ -60,7 +60,7 @@ func TestCheckReadsLikeThisInMarkdown(t *testing.T) {
 		},
 	}
 	c.Age(map[spec.Ref]report.Seen{trino.Ref: {Verdict: drift.Changed, Since: noon.Add(-time.Hour)}, spec.InstanceRef("old", 1): {}}, func(ref spec.Ref) string {
-		return map[string]string{"db": "out of band: die at noon"}[ref.Name]
+		return map[string]string{"db": "out of band: exited with code 137 at noon"}[ref.Name]
 	})
 	var b strings.Builder
 	c.Markdown(&b)
@@ -74,7 +74,7 @@ This is not the wanted revision: revision 1234 failed.
 
 | what | is | field | wanted | had | since | cause |
 |---|---|---|---|---|---|---|
-| 'service/db' | down | as a test says | | | 2026-03-01T12:00:00Z | out of band: die at noon |
+| 'service/db' | down | as a test says | | | 2026-03-01T12:00:00Z | out of band: exited with code 137 at noon |
 
 ## In tier sql
 
