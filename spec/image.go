@@ -32,8 +32,10 @@ type Build struct {
 	Labels           map[string]string
 	Network          string
 	NoCache          bool
-	// Digest covers all of the above and every file of the context that
-	// .dockerignore lets through: "sha256:...". Modified is when the newest of these
+	// From are the images that its Dockerfile names and this project builds too, in order.
+	From []string
+	// Digest covers all of the above, the digests of From, and every file of the context
+	// that .dockerignore lets through: "sha256:...". Modified is when the newest of these
 	// files changed.
 	Digest   string
 	Modified time.Time
@@ -42,8 +44,17 @@ type Build struct {
 // Ref is "image/NAME".
 func (i *Image) Ref() Ref { return Ref{KindImage, i.Name} }
 
-// After is empty: images come first.
-func (i *Image) After() []Dep { return nil }
+// After holds the images that it is built from: images come before all else.
+func (i *Image) After() []Dep {
+	if i.Build == nil {
+		return nil
+	}
+	var all []Dep
+	for _, name := range i.Build.From {
+		all = append(all, Dep{Ref: Ref{KindImage, name}, Until: Done})
+	}
+	return all
+}
 
 // Fields holds the digest of the build, for an image that is built.
 func (i *Image) Fields() Fields {

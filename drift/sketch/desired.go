@@ -158,6 +158,11 @@ func setImage(i *spec.Image, key, value string) error {
 	switch key {
 	case "build":
 		i.Build = &spec.Build{Context: "/src", Digest: value}
+	case "from":
+		if i.Build == nil {
+			return fmt.Errorf("only an image with a build is built from another one")
+		}
+		i.Build.From = append(i.Build.From, value)
 	case "pull":
 		i.Pull = spec.PullPolicy(value)
 	default:

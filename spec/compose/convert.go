@@ -24,6 +24,7 @@ func (l *load) convert(p *types.Project) {
 	c.checkTables()
 	c.forgetPublic()
 	c.images()
+	c.orderBuilds()
 	used := map[spec.Ref]bool{}
 	for i := range l.tiers {
 		l.Desired.Tiers = append(l.Desired.Tiers, spec.Tier{
@@ -96,8 +97,8 @@ func (c *conversion) in(tier int) []string {
 	return slices.DeleteFunc(c.names(), func(name string) bool { return c.joined.tierOf[name] != tier })
 }
 
-// tier makes the resources of one: images, networks and volumes that no lower
-// tier uses, then services, then buckets.
+// tier makes the resources of one: images, networks and volumes that no lower tier uses,
+// with the images that those images are built from, then services, then buckets.
 func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 	var needs, services []spec.Resource
 	for _, name := range c.in(i) {
@@ -107,13 +108,24 @@ func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 	}
 	for _, kind := range []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume} {
 		for _, ref := range neededBy(services, kind) {
-			if !used[ref] {
-				used[ref] = true
-				needs = append(needs, c.resource(ref))
-			}
+			needs = append(needs, c.firstUse(ref, used)...)
 		}
 	}
 	return append(append(needs, services...), c.buckets[i]...)
+}
+
+// firstUse gives a resource and before it those that it needs itself, but none twice.
+func (c *conversion) firstUse(ref spec.Ref, used map[spec.Ref]bool) []spec.Resource {
+	if used[ref] {
+		return nil
+	}
+	used[ref] = true
+	one := c.resource(ref)
+	var all []spec.Resource
+	for _, dep := range one.After() {
+		all = append(all, c.firstUse(dep.Ref, used)...)
+	}
+	return append(all, one)
 }
 
 // neededBy lists what services need of one kind, in order.

@@ -236,3 +236,23 @@ func TestLinkedDirectoryIsFollowed(t *testing.T) {
 		t.Error("the content changed, and the digest is the same")
 	}
 }
+
+func TestABuildFollowsTheOneItIsBuiltFrom(t *testing.T) {
+	t.Parallel()
+	dir := write(t, "flumen.yaml", "name: p\nservices:\n  app: {image: app, build: {context: app}}\n  base: {image: base, build: base}\n",
+		"app/Dockerfile", "FROM base\n", "base/Dockerfile", "FROM scratch\nCOPY a /\n", "base/a", "one")
+	digests := func() (app, base string) {
+		images := spec.Resources[*spec.Image](mustLoad(t, options(dir)).Desired)
+		return images[1].Build.Digest, images[0].Build.Digest
+	}
+	app, base := digests()
+	put(t, dir, "base/a", "two")
+	if nextApp, nextBase := digests(); nextApp == app || nextBase == base {
+		t.Errorf("the image below changed: %s → %s, above: %s → %s", base, nextBase, app, nextApp)
+	}
+	app, base = digests()
+	put(t, dir, "app/b", "new")
+	if nextApp, nextBase := digests(); nextApp == app || nextBase != base {
+		t.Errorf("the image above changed: %s → %s, below: %s → %s", app, nextApp, base, nextBase)
+	}
+}
