@@ -40,6 +40,12 @@ func (i *images) build(ctx context.Context, want *spec.Image, p plan.Progress) e
 		if err := i.fetch(ctx, source.images, want.Platform, p); err != nil {
 			return err
 		}
+	} else {
+		end, err := i.turns.take(ctx, source.text)
+		if err != nil {
+			return err
+		}
+		defer end()
 	}
 	p.Doing("sending the build context", 0, 0)
 	options := i.buildOptions(want, source, builder, auths)

@@ -31,7 +31,8 @@ type buildContext struct {
 	dir        string
 	excluded   []string
 	dockerfile string // its name in the context
-	added      []byte // its text, if it is not in the directory
+	text       []byte // the Dockerfile's
+	added      []byte // the same, if it is not in the directory
 	dialect
 }
 
@@ -44,7 +45,7 @@ func readContext(b *spec.Build) (buildContext, error) {
 	if err != nil {
 		return buildContext{}, err
 	}
-	c := buildContext{dir: b.Context, dialect: readDialect(text, b.Args)}
+	c := buildContext{dir: b.Context, text: text, dialect: readDialect(text, b.Args)}
 	if name, inside := insideContext(b); inside {
 		c.dockerfile = name
 	} else {

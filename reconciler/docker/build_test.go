@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
@@ -314,6 +316,36 @@ func TestABuildGetsTheProxiesOfDockersConfiguration(t *testing.T) {
 		b.mustBuild(want)
 		if got := b.run(want.Name); got != "lab.example\n" {
 			b.Errorf("it says %q", got)
+		}
+	})
+}
+
+func TestBuildsThatBeginAlikeShareTheirLayers(t *testing.T) {
+	eachBuilds(t, func(b builds) {
+		layers := make([][]string, 2)
+		var both errgroup.Group
+		for n := range layers {
+			b.write(strconv.Itoa(n), "# The first step is another one each time it is done.\nFROM "+base+" AS one\nRUN \\\n  head -c 16 /dev/urandom > /random\nRUN echo "+strconv.Itoa(n)+" > /own\n")
+			want := b.image("sha256:one")
+			want.Name += strconv.Itoa(n)
+			forget(b.T, b.engine, want.Name)
+			want.Build.Dockerfile = filepath.Join(b.context, strconv.Itoa(n))
+			want.Build.Context = b.TempDir()
+			both.Go(func() error {
+				if err := b.apply(b.Context(), plan.Create{Want: want}, silent{}); err != nil {
+					return err
+				}
+				info, err := b.engine.ImageInspect(b.Context(), want.Name)
+				layers[n] = info.RootFS.Layers
+				return err
+			})
+		}
+		if err := both.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		last := len(layers[0]) - 1
+		if len(layers[1]) != len(layers[0]) || !slices.Equal(layers[0][:last], layers[1][:last]) || layers[0][last] == layers[1][last] {
+			b.Errorf("the layers are\n%s\n%s", strings.Join(layers[0], "\n"), strings.Join(layers[1], "\n"))
 		}
 	})
 }

@@ -30,6 +30,7 @@ type images struct {
 	engine      client.APIClient
 	credentials credentials
 	project     atomic.Pointer[string] // of the last observe; built images are labelled with it
+	turns       turns                  // of the classic builder
 }
 
 func newImages(engine client.APIClient) *images {
