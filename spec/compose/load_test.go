@@ -157,7 +157,7 @@ func TestSecretsAreEverySensitiveText(t *testing.T) {
 services:
   web:
     image: busybox
-    environment: {API_TOKEN: from-env, SHORT_KEY: abc, PASSWORD_FILE: /run/secrets/pw, DB_PASSWORD: "${PW}", SERVICE_TOKEN: web}
+    environment: {API_TOKEN: from-env, SHORT_KEY: abc, PASSWORD_FILE: /run/secrets/pw, DB_PASSWORD: "${PW}", SERVICE_TOKEN: web, IMAGE_KEY: busybox}
     secrets: [file, env]
 secrets: {file: {file: pw}, env: {environment: FROM_ENV}}
 `, "pw", "from-file\n")

@@ -49,8 +49,8 @@ func (l *load) text(text string) spec.Value {
 	return spec.Plain(text)
 }
 
-// forgetPublic takes out of the secrets what is a part of a public name: a
-// password "postgres" cannot be hidden in the output about a service postgres.
+// forgetPublic takes out of the secrets what is a part of a public name, also of an image's:
+// a password "postgres" cannot be hidden in the output about a service postgres.
 func (l *load) forgetPublic() {
 	public := []string{l.project}
 	for _, t := range l.tiers {
@@ -63,6 +63,9 @@ func (l *load) forgetPublic() {
 			section, _ := get(s.node, kind)
 			for _, m := range members(section.value) {
 				public = append(public, m.key.Value)
+				if image, ok := get(m.value, "image"); ok && kind == "services" {
+					public = append(public, image.value.Value)
+				}
 			}
 		}
 	}
