@@ -1,9 +1,9 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down build test bench soak lint fuzz
+.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench soak lint fuzz
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## see it work: a small stack, an edit that converges, a container that is healed
 	@.ci/demo
@@ -11,11 +11,20 @@ demo: ## see it work: a small stack, an edit that converges, a container that is
 demo-down: ## stop the demo and remove its containers; its data stays
 	@.ci/demo --down
 
+lakehouse: ## bring the lakehouse of flumen.yaml up, with passwords of its own the first time
+	@.ci/lakehouse
+
+lakehouse-down: ## stop the lakehouse and remove its containers; its data stays
+	@.ci/lakehouse --down
+
 build: ## build bin/flumen-agent
 	@.ci/build
 
 test: ## format, vet, staticcheck and all tests, with the engines they need
 	@.ci/test
+
+test-lakehouse: ## the whole lakehouse, where there is memory and disk for it (make test calls it)
+	@.ci/test-lakehouse
 
 bench: ## measure: a check with nothing to do and a cold start, beside docker compose
 	@.ci/bench
