@@ -23,8 +23,12 @@ func TestEveryExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	environ := os.Environ()
+	for _, name := range lakehouseSecrets(t) {
+		environ = append(environ, name+"=secret")
+	}
 	for _, file := range append(files, "../flumen.yaml") {
-		if code, out := run(t, nil, agent, "validate", "-f", file); code != 0 {
+		if code, out := run(t, environ, agent, "validate", "-f", file); code != 0 {
 			t.Errorf("validate %s: exit code %d\n%s", file, code, out)
 		}
 	}

@@ -1,0 +1,95 @@
+package examples
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// driver is where spark-sql runs: it is in both networks, and has the key of MinIO.
+const driver = "spark-worker1"
+
+// spark runs a program of Spark with a file of testdata/lakehouse, and gives what it wrote
+// to its standard output.
+func (l *lakehouse) spark(command, file string, args ...string) string {
+	l.t.Helper()
+	l.docker("cp", filepath.Join("testdata/lakehouse", file), l.container(driver)+":/tmp/"+file)
+	// Logs go to the standard error, which only matters when it fails.
+	const quiet = `"$@" 2>/tmp/log || { cat /tmp/log; exit 1; }`
+	return l.docker(append([]string{"exec", l.container(driver), "bash", "-c", quiet, "-"}, append(append(strings.Fields(command), "/tmp/"+file), args...)...)...)
+}
+
+func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
+	l.converges("data-platform")
+	out := l.spark("spark-sql -f", "orders.sql")
+
+	rows := "1\tanvil\t10.00\tNULL\n2\tbolt\t0.80\tnew\n4\tdöner\t9.90\thot\n3\n"
+	if !strings.Contains(out, rows) {
+		t.Errorf("the rows are not as expected:\n%s", out)
+	}
+	var history []string
+	for line := range strings.Lines(out) {
+		if cells := strings.Split(line, "\t"); len(cells) > 10 {
+			history = append(history, cells[0]+" "+cells[4])
+		}
+	}
+	if diff := cmp.Diff([]string{"5 MERGE", "4 ADD COLUMNS", "3 DELETE", "2 UPDATE", "1 WRITE", "0 CREATE TABLE"}, history); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	for _, want := range []string{"day=2026-01-01", "day=2026-01-02", "bytes, 2 rows"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing says %q about the partitioned table:\n%s", want, out)
+		}
+	}
+	filesAndNamesAreThere(t, l)
+}
+
+// filesAndNamesAreThere: the files are objects in MinIO, the names are rows in PostgreSQL.
+func filesAndNamesAreThere(t *testing.T, l *lakehouse) {
+	for _, file := range []string{"orders/_delta_log/00000000000000000005.json", "visits/day=2026-01-01"} {
+		if _, err := os.Stat(filepath.Join(l.data, "minio/lakehouse/warehouse/bronze.db", file)); err != nil {
+			t.Error(err)
+		}
+	}
+	names := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", `SELECT "TBL_NAME" FROM "TBLS" ORDER BY 1`)
+	if names != "orders\nvisits" {
+		t.Errorf("PostgreSQL knows the tables %q", names)
+	}
+}
+
+// streamed is what stream.py says.
+type streamed struct {
+	Hosts           []string
+	Rows, Different int
+}
+
+// stream has some rows added, and copied by a streaming query.
+func (l *lakehouse) stream(rows string) streamed {
+	l.t.Helper()
+	var saw streamed
+	out := l.spark("spark-submit --conf spark.scheduler.minRegisteredResourcesRatio=1 --conf spark.scheduler.maxRegisteredResourcesWaitingTime=120s", "stream.py", rows)
+	if err := json.Unmarshal([]byte(out), &saw); err != nil {
+		l.t.Fatalf("%v in:\n%s", err, out)
+	}
+	return saw
+}
+
+func sparkSurvivesBeingKilled(t *testing.T, l *lakehouse) {
+	both := []string{"spark-worker1", "spark-worker2"}
+	if got := l.stream("10"); got.Rows != 10 || got.Different != 10 || !slices.Equal(got.Hosts, both) {
+		t.Errorf("before: %+v", got)
+	}
+	for _, service := range []string{"postgres", "minio", "hive-metastore", "spark-master", "spark-worker1", "spark-worker2"} {
+		l.kill(service)
+		l.exits(2, "drift")
+		l.converges("data-platform")
+	}
+	if got := l.stream("7"); got.Rows != 17 || got.Different != 17 || !slices.Equal(got.Hosts, both) {
+		t.Errorf("after: %+v", got)
+	}
+}

@@ -1,0 +1,246 @@
+package examples
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// trino asks Trino over its port, and gives one line for each row.
+func (l *lakehouse) trino(query string) ([]string, error) {
+	l.t.Helper()
+	first, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, "http://127.0.0.1:"+l.env["TRINO_PORT"]+"/v1/statement", strings.NewReader(query))
+	if err != nil {
+		return nil, err
+	}
+	var rows []string
+	for request := first; ; {
+		request.Header.Set("X-Trino-User", "test")
+		var page struct {
+			NextURI string
+			Data    [][]any
+			Error   struct{ Message string }
+		}
+		if err := fetchJSON(http.DefaultClient, request, &page); err != nil {
+			return nil, err
+		}
+		for _, row := range page.Data {
+			rows = append(rows, strings.TrimSuffix(fmt.Sprintln(row...), "\n"))
+		}
+		switch {
+		case page.Error.Message != "":
+			return nil, errors.New(page.Error.Message)
+		case page.NextURI == "":
+			return rows, nil
+		}
+		if request, err = http.NewRequestWithContext(l.t.Context(), http.MethodGet, page.NextURI, nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func fetchJSON(c *http.Client, request *http.Request, into any) error {
+	answer, err := c.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s: %s", request.Method, request.URL, answer.Status, body)
+	}
+	return json.Unmarshal(body, into)
+}
+
+// tells expects rows of Trino. It asks again for a while: a worker that has only just started
+// may refuse.
+func (l *lakehouse) tells(query string, want ...string) {
+	l.t.Helper()
+	var got []string
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
+		if got, err = l.trino(query); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		l.t.Fatalf("%s: %v", query, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.t.Errorf("%s (-want +got):\n%s", query, diff)
+	}
+}
+
+// theOrders is what Spark left in bronze.orders.
+const theOrders = "SELECT id, item, amount, note FROM delta.bronze.orders ORDER BY id"
+
+var orders = []string{"1 anvil 10.00 <nil>", "2 bolt 0.80 new", "4 döner 9.90 hot"}
+
+func trinoReadsWhatSparkWrote(t *testing.T, l *lakehouse) {
+	l.converges("sql")
+	l.tells(theOrders, orders...)
+	l.tells(`SELECT operation FROM delta.bronze."orders$history" ORDER BY version`, "CREATE TABLE", "WRITE", "UPDATE", "DELETE", "ADD COLUMNS", "MERGE")
+	l.tells("SELECT day, n FROM hive.bronze.visits ORDER BY n", "2026-01-01 3", "2026-01-02 5")
+	for _, write := range []string{"INSERT INTO delta.bronze.orders VALUES (9, 'x', 1, 'x')", "DELETE FROM delta.bronze.orders", "DROP TABLE delta.bronze.orders",
+		"CREATE SCHEMA delta.mine", "INSERT INTO hive.bronze.visits VALUES (1, DATE '2026-01-03')"} {
+		if _, err := l.trino(write); err == nil || !strings.Contains(err.Error(), "Access Denied") {
+			t.Errorf("%s: %v", write, err)
+		}
+	}
+	everyContainerIsModest(t, l)
+}
+
+func jupyterRunsTheExample(t *testing.T, l *lakehouse) {
+	l.docker("exec", l.container("jupyterlab"), "jupyter", "execute", "--output=/tmp/out.ipynb", "examples/first-table.ipynb")
+	l.tells("SELECT sensor, celsius FROM delta.silver.readings ORDER BY sensor", "attic 31.5", "cellar 12.25")
+}
+
+// superset is a person who has logged in.
+type superset struct {
+	*http.Client
+	base, token, csrf string
+}
+
+func (s *superset) ask(method, path string, send, into any) error {
+	body, err := json.Marshal(send)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(method, s.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Referer", s.base)
+	if s.token != "" {
+		request.Header.Set("Authorization", "Bearer "+s.token)
+		request.Header.Set("X-CSRFToken", s.csrf)
+	}
+	return fetchJSON(s.Client, request, into)
+}
+
+// logIn is what a person does, in the terms of Superset's API.
+func (l *lakehouse) logIn(password string) (*superset, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &superset{Client: &http.Client{Jar: jar, Timeout: 2 * time.Minute}, base: "http://127.0.0.1:" + l.env["SUPERSET_PORT"]}
+	var login struct {
+		Token string `json:"access_token"`
+	}
+	who := map[string]any{"username": "admin", "password": password, "provider": "db", "refresh": false}
+	if err := s.ask(http.MethodPost, "/api/v1/security/login", who, &login); err != nil {
+		return nil, err
+	}
+	s.token = login.Token
+	var csrf struct{ Result string }
+	err = s.ask(http.MethodGet, "/api/v1/security/csrf_token/", nil, &csrf)
+	s.csrf = csrf.Result
+	return s, err
+}
+
+func supersetAsksTrino(t *testing.T, l *lakehouse) {
+	s, err := l.logIn(l.env["SUPERSET_ADMIN_PASSWORD"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var databases struct {
+		Result []struct {
+			ID   int
+			Name string `json:"database_name"`
+		}
+	}
+	if err := s.ask(http.MethodGet, "/api/v1/database/", nil, &databases); err != nil || len(databases.Result) != 1 || databases.Result[0].Name != "Trino" {
+		t.Fatalf("the databases are %+v (%v)", databases.Result, err)
+	}
+	var answer struct{ Data []map[string]any }
+	query := map[string]any{"database_id": databases.Result[0].ID, "sql": theOrders, "runAsync": false}
+	if err := s.ask(http.MethodPost, "/api/v1/sqllab/execute/", query, &answer); err != nil {
+		t.Fatal(err)
+	}
+	var items []string
+	for _, row := range answer.Data {
+		items = append(items, fmt.Sprint(row["item"]))
+	}
+	if !slices.Equal(items, []string{"anvil", "bolt", "döner"}) {
+		t.Errorf("Superset gives %v", answer.Data)
+	}
+	if _, err := l.logIn("not the password"); err == nil {
+		t.Error("any password opens it")
+	}
+}
+
+// everySystemComesBack kills each container in turn, and expects what everything else needs to
+// answer again.
+func everySystemComesBack(t *testing.T, l *lakehouse) {
+	for _, service := range []string{"postgres", "minio", "hive-metastore", "spark-master", "spark-worker1", "spark-worker2", "jupyterlab", "trino", "superset"} {
+		l.kill(service)
+		l.exits(2, "drift")
+		began := time.Now()
+		l.converges("sql")
+		t.Logf("%s is back after %s, a plan included", service, time.Since(began).Round(100*time.Millisecond))
+		l.tells(theOrders, orders...)
+	}
+}
+
+func aChangeReplacesTrinoAlone(t *testing.T, l *lakehouse) {
+	l.edit("conf/trino/catalog/delta.properties", "# another line")
+	if got := l.planned("sql"); !slices.Equal(got, []string{"replace service/trino"}) {
+		t.Errorf("the plan is %q", got)
+	}
+	l.converges("sql")
+	l.tells(theOrders, orders...)
+}
+
+// aBrokenMetastoreIsRolledBack commits an image whose server ends at once: the one before is
+// started again, and names are known again.
+func aBrokenMetastoreIsRolledBack(t *testing.T, l *lakehouse) {
+	before := l.docker("inspect", "-f", "{{.Image}}", l.container("hive-metastore"))
+	l.edit("images/hive-metastore/Dockerfile", `ENTRYPOINT ["false"]`)
+	began := time.Now()
+	out := l.exits(1, "apply", "--yes")
+	t.Logf("it is rolled back after %s", time.Since(began).Round(time.Second))
+	l.tells(theOrders, orders...)
+	if after := l.docker("inspect", "-f", "{{.Image}}", l.container("hive-metastore")); after != before {
+		t.Errorf("the metastore runs %s, before it ran %s:\n%s", after, before, out)
+	}
+	l.git("revert", "--no-edit", "HEAD")
+	l.converges("sql")
+	l.tells(theOrders, orders...)
+}
+
+// everythingComesUpAgain: after down, and after everything was stopped at once, as it is when
+// the engine or the machine restarts.
+func everythingComesUpAgain(t *testing.T, l *lakehouse) {
+	const rows = `SELECT (SELECT count(*) FROM "TBLS"), (SELECT count(*) FROM "DBS"), (SELECT max("TBL_ID") FROM "TBLS")`
+	before := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", rows)
+	for name, stop := range map[string]func(){
+		"down": func() { l.exits(0, "down", "--yes") },
+		"everything stopped": func() {
+			l.docker(append([]string{"stop"}, strings.Fields(l.docker("ps", "-q", "--filter", "label=com.docker.compose.project="+l.project))...)...)
+		},
+	} {
+		stop()
+		began := time.Now()
+		l.converges("sql")
+		t.Logf("all of it is up after %s: %s", name, time.Since(began).Round(time.Second))
+		l.tells(theOrders, orders...)
+		if after := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", rows); after != before {
+			t.Errorf("the metastore's rows were %s and are %s after %s", before, after, name)
+		}
+	}
+}
