@@ -62,6 +62,16 @@ type Bucket struct {
 	Versioning Versioning
 	Tags       map[string]string
 	Lifecycle  []LifecycleRule // nil where nobody declares it, empty for none
+	Lock       *Lock           // nil where nobody declares it
+	Policy     Policy
+	// Encryption is with what objects are encrypted of which nobody says it: "sse-s3",
+	// "sse-kms" with the server's key, or "sse-kms:KEY"; "" where nobody declares it.
+	Encryption string
+	// Exact: what nobody declares is drift, and is taken away.
+	Exact bool
+	// OpenUntil is the end of the consent to open the bucket to everybody though it holds
+	// Delta tables; zero: there is none.
+	OpenUntil time.Time
 	// Tables are the folders of the bucket below which Delta tables are looked for; "" is all
 	// of it.
 	Tables []string
@@ -89,13 +99,39 @@ func (b *Bucket) Fields() Fields {
 	for _, rule := range b.Lifecycle {
 		f["lifecycle."+rule.ID] = Plain(rule.String())
 	}
+	if b.Lock != nil && b.Lock.On {
+		f.set("lock", "enabled")
+		f.set("lock.retention", b.Lock.Retention())
+	}
+	if !b.Policy.IsZero() {
+		f.set("policy", b.Policy.String())
+	}
+	f.set("encryption", b.Encryption)
 	return f
+}
+
+// Open tells whether the bucket's policy lets everybody do something, with or without
+// conditions.
+func (b *Bucket) Open() bool {
+	return slices.ContainsFunc(b.Policy.Statement, func(s Statement) bool {
+		everybody := len(s.NotPrincipal) > 0
+		for _, who := range s.Principal {
+			everybody = everybody || slices.Contains(who, "*")
+		}
+		return s.Effect == "Allow" && everybody
+	})
 }
 
 // Declares tells whether the spec says something about a field of the bucket. What it does
 // not speak of is left alone.
 func (b *Bucket) Declares(field string) bool {
 	attribute, key, _ := strings.Cut(field, ".")
+	switch {
+	case attribute == "tag" && key == OwnerTag:
+		return false
+	case b.Exact:
+		return true
+	}
 	switch attribute {
 	case "versioning":
 		return b.Versioning != ""
@@ -104,6 +140,12 @@ func (b *Bucket) Declares(field string) bool {
 		return declared
 	case "lifecycle":
 		return b.Lifecycle != nil
+	case "lock":
+		return b.Lock != nil && (key == "" || b.Lock.Mode != "")
+	case "policy":
+		return !b.Policy.IsZero()
+	case "encryption":
+		return b.Encryption != ""
 	}
 	return false
 }

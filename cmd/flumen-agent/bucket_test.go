@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -40,11 +41,12 @@ func TestStoreScripts(t *testing.T) {
 //	bucket has NAME              it is there
 //	bucket lacks NAME            it is not
 //	bucket before NAME CONTAINER it was made before the container was started
+//	bucket public NAME KEY       everybody may read an object of it; with ! nobody may
 //	bucket tag NAME KEY VALUE    a tag of it is set, beside those it has
 //	bucket rules NAME RULE...    its lifecycle rules are set, each as in ID:PREFIX:DAYS; negative
 //	                             days are those of noncurrent versions
 func bucket(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+	if len(args) < 2 || neg && args[0] != "public" {
 		ts.Fatalf("usage: bucket VERB NAME ...")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -74,6 +76,13 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		if at := made(ctx, ts, store, name); !at.Before(started) {
 			ts.Fatalf("bucket %s was made at %s, %s started at %s", name, at, args[2], started)
+		}
+	case "public":
+		answer, err := http.Get("http://127.0.0.1:" + ts.Getenv("PORT") + "/" + name + "/" + args[2])
+		ts.Check(err)
+		ts.Check(answer.Body.Close())
+		if want := map[bool]int{false: http.StatusOK, true: http.StatusForbidden}[neg]; answer.StatusCode != want {
+			ts.Fatalf("%s answers %s, want %d", args[2], answer.Status, want)
 		}
 	case "rules":
 		ts.Check(store.SetBucketLifecycle(ctx, name, rulesByHand(ts, args[2:])))

@@ -146,6 +146,10 @@ func setBucket(b *spec.Bucket, key, value string) error {
 		b.Tags[tag] = value
 	case key == "in":
 		b.Depends = append(b.Depends, spec.Dep{Ref: spec.InstanceRef(value, 1), Until: spec.Ready})
+	case key == "exact":
+		b.Exact = true
+	case key == "encryption":
+		b.Encryption = value
 	case key == "versioning":
 		b.Versioning = spec.Versioning(value)
 	default:

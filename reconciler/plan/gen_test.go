@@ -20,7 +20,7 @@ var (
 	somePorts    = []string{"8001", "8002", "8003"}
 	customNames  = []string{"custom-x", "custom-y"}
 	bucketNames  = []string{"k1", "k2"}
-	bucketFields = []string{"versioning", "tag.owner", "tag.cost", "lifecycle.r1", "lifecycle.r2"} // by hand
+	bucketFields = []string{"versioning", "tag.owner", "tag.cost", "lifecycle.r1", "lifecycle.r2", "encryption"} // by hand
 )
 
 const testProject = "p"
@@ -230,6 +230,7 @@ func (s *maker) fill(want *spec.Desired) {
 				b.Tags[key] = s.pick("1", "2")
 			}
 		}
+		b.Exact, b.Encryption = s.chance(4), s.pick("", "sse-s3", "sse-kms")
 		if s.chance(3) {
 			b.Lifecycle = []spec.LifecycleRule{{ID: s.pick("r1", "r2"), NoncurrentDays: rapid.IntRange(1, 2).Draw(s.t, "days")}}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -20,26 +22,47 @@ type attribute interface {
 	write(ctx context.Context, c *connection, b *spec.Bucket) error
 }
 
-// attributes are in the order in which they are written.
-var attributes = []attribute{tagging{}, versioning{}, expiry{}}
+// attributes are in the order in which they are written. The encryption is first since only
+// then does a server say that it has none; the policy comes late since it may lock out.
+var attributes = []attribute{encryption{}, tagging{}, versioning{}, locking{}, expiry{}, policy{}}
 
-// look reads the attributes of a bucket that count. Those are the declared ones.
+// counts tells whether an attribute of a bucket is to be as the spec says, be it nothing.
+func counts(a attribute, b *spec.Bucket) bool { return b.Exact || a.declared(b) }
+
+// look reads the attributes of a bucket that count.
 func (c *connection) look(ctx context.Context, b *spec.Bucket, m marks) (*spec.Bucket, error) {
 	have := &spec.Bucket{Tags: m}
 	for _, a := range attributes {
-		if !a.declared(b) {
+		if !counts(a, b) {
 			a.keep(&spec.Bucket{}, have)
 			continue
 		}
-		if err := a.read(ctx, c, b, have); err != nil {
+		err := a.read(ctx, c, b, have)
+		if !a.declared(b) && codeOf(err) == minio.NotImplemented {
+			a.keep(&spec.Bucket{}, have) // what a server does not have nobody has set
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
+	c.forget(b, have)
 	return have, nil
 }
 
-// set gives a bucket the attributes that are declared and that it does not have, all of them
-// or, where something speaks against one, none.
+// forget drops from what was found what comes by itself, where nobody declares it.
+func (c *connection) forget(b, have *spec.Bucket) {
+	locked := have.Lock != nil && have.Lock.On
+	if b.Versioning == "" && (have.Versioning == spec.VersioningSuspended || locked) {
+		have.Versioning = "" // once it was enabled it can only be suspended
+	}
+	if b.Encryption == "" && have.Encryption == byServer && c.heard.server() == serverAWS {
+		have.Encryption = ""
+	}
+}
+
+// set gives a bucket the attributes that count and that it does not have, all of them or,
+// where something speaks against one, none.
 func (c *connection) set(ctx context.Context, b *spec.Bucket, m marks) error {
 	have, err := c.look(ctx, b, m)
 	if err != nil {
@@ -49,7 +72,7 @@ func (c *connection) set(ctx context.Context, b *spec.Bucket, m marks) error {
 		return err
 	}
 	for _, a := range attributes {
-		if !a.declared(b) || maps.Equal(part(a, b), part(a, have)) {
+		if !counts(a, b) || maps.Equal(part(a, b), part(a, have)) {
 			continue
 		}
 		if err := a.write(ctx, c, b); err != nil {

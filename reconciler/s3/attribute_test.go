@@ -1,10 +1,14 @@
 package s3
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
+	"github.com/minio/minio-go/v7/pkg/sse"
 	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -43,6 +47,43 @@ var attributeCases = map[string]struct {
 		func(b *spec.Bucket) { b.Lifecycle = someRules },
 		func(w *world, b *spec.Bucket) error { return w.rules(b) },
 		[]string{"lifecycle.by size", "lifecycle.by tags", "lifecycle.day", "lifecycle.markers", "lifecycle.noncurrent", "lifecycle.off"},
+	},
+	"policy opened": {
+		func(b *spec.Bucket) { b.Policy = reading(b, "arn:aws:iam::123456789012:root") },
+		func(w *world, b *spec.Bucket) error {
+			return w.hand.SetBucketPolicy(w.Context(), b.Name, reading(b, "*").String())
+		},
+		[]string{"policy"},
+	},
+	"policy removed": {
+		func(b *spec.Bucket) { b.Policy = reading(b, "*") },
+		func(w *world, b *spec.Bucket) error { return w.hand.SetBucketPolicy(w.Context(), b.Name, "") },
+		[]string{"policy"},
+	},
+	"encryption changed": {
+		func(b *spec.Bucket) { b.Encryption = "sse-kms:" + enginetest.MinIOKey },
+		func(w *world, b *spec.Bucket) error {
+			return w.hand.SetBucketEncryption(w.Context(), b.Name, sse.NewConfigurationSSES3())
+		},
+		[]string{"encryption"},
+	},
+	"encryption removed": {
+		func(b *spec.Bucket) { b.Encryption = "sse-s3" },
+		func(w *world, b *spec.Bucket) error { return w.hand.RemoveBucketEncryption(w.Context(), b.Name) },
+		[]string{"encryption"},
+	},
+	"exact": {
+		func(b *spec.Bucket) { b.Exact, b.Tags = true, map[string]string{"owner": "data"} },
+		func(w *world, b *spec.Bucket) error {
+			return errors.Join(
+				w.tag(b, map[string]string{"owner": "data", "team": "x"}),
+				w.rules(b, expire("theirs", "", 1)),
+				w.hand.EnableVersioning(w.Context(), b.Name),
+				w.hand.SetBucketPolicy(w.Context(), b.Name, reading(b, "*").String()),
+				w.hand.SetBucketEncryption(w.Context(), b.Name, sse.NewConfigurationSSES3()),
+			)
+		},
+		[]string{"encryption", "lifecycle.theirs", "policy", "tag.team", "versioning"},
 	},
 	"tags removed": {
 		func(b *spec.Bucket) { b.Tags = map[string]string{"owner": "data", "empty": ""} },
@@ -109,4 +150,89 @@ func testTagsOfOthers(w *world) {
 	w.mustHaveTags(b, map[string]string{"team": "data", "owner": "data", spec.OwnerTag: want.Project})
 	w.must(want, b, "")
 	w.must(w.desired(), b, drift.Extra) // it was written to, so it is found when it leaves
+}
+
+// reading is a policy that lets somebody read all objects.
+func reading(b *spec.Bucket, who string) spec.Policy {
+	return spec.Policy{Version: "2012-10-17", Statement: []spec.Statement{{
+		Effect: "Allow", Principal: spec.Principals{"AWS": {who}}, Action: spec.OneOrMore{"s3:GetObject"},
+		Resource: spec.OneOrMore{"arn:aws:s3:::" + b.Name + "/*"},
+	}}}
+}
+
+// testLock: on MinIO a bucket is locked when it is made, or never.
+func testLock(w *world) {
+	locked, plain, free := w.bucket(), w.bucket(), w.bucket()
+	locked.Lock = &spec.Lock{On: true, Mode: "governance", Days: 3}
+	w.byHand(plain, nil)
+	free.Lock = &spec.Lock{}
+	want := w.desired(locked, plain, free)
+	w.observe(want)
+	w.mustApply(plan.Create{Want: locked})
+	w.mustApply(plan.Create{Want: free})
+	w.must(want, locked, "")
+
+	for _, change := range []func(){ // the retention is changed in place
+		func() { locked.Lock = &spec.Lock{On: true, Mode: "compliance", Years: 1} },
+		func() { locked.Exact = true; locked.Lock = &spec.Lock{On: true} },
+	} {
+		change()
+		d := w.must(want, locked, drift.Changed)
+		if names := fieldNames(d.Fields); !slices.Equal(names, []string{"lock.retention"}) {
+			w.Errorf("%v differ", names)
+		}
+		w.mustApply(plan.Update{Want: locked, Have: *d.Have, Fields: d.Fields})
+		w.must(want, locked, "")
+	}
+
+	locked.Exact, locked.Lock, plain.Lock = false, &spec.Lock{}, &spec.Lock{On: true}
+	for b, says := range map[*spec.Bucket]string{locked: "which cannot be taken off: it needs a new bucket", plain: "(MinIO) gives one only to a bucket that it makes: it needs a new bucket"} {
+		b.Tags = map[string]string{"owner": "data"}
+		d := w.mustDiffer(want, b, drift.Changed)
+		update := plan.Update{Want: b, Have: *d.Have, Fields: d.Fields}
+		if held := w.check(update); len(held) != 1 || held[0].Rule != ruleLock || !strings.Contains(held[0].Reason, says) {
+			w.Errorf("%+v", held)
+		}
+		if err := w.apply(update); err == nil || !strings.Contains(err.Error(), says) {
+			w.Errorf("%v", err)
+		}
+		if now := w.mustDiffer(want, b, drift.Changed); len(now.Fields) != len(d.Fields) {
+			w.Errorf("something was changed: %v, before %v", now.Fields, d.Fields)
+		}
+	}
+}
+
+// testOpened: to show Delta tables to everybody needs consent.
+func testOpened(w *world) {
+	seen, named, empty := w.bucket(), w.bucket(), w.bucket()
+	named.Tables = []string{"warehouse"}
+	want := w.desired(seen, named, empty)
+	for _, b := range []*spec.Bucket{seen, named, empty} {
+		w.byHand(b, nil)
+		b.Policy = reading(b, "*")
+	}
+	w.mustPut(seen, "warehouse/t/_delta_log/0.json")
+	w.observe(want)
+	w.mustApply(plan.Create{Want: empty})
+	for _, b := range []*spec.Bucket{seen, named} {
+		d := w.mustDiffer(want, b, drift.Changed)
+		update := plan.Update{Want: b, Have: *d.Have, Fields: d.Fields}
+		b.OpenUntil = time.Now().Add(-time.Minute) // it has ended
+		if held := w.check(update); len(held) != 1 || held[0].Rule != ruleTables || !strings.Contains(held[0].Reason, "consent to it: {open: "+b.Ref().String()) {
+			w.Errorf("%+v", held)
+		}
+		if err := w.apply(update); err == nil {
+			w.Errorf("%s was opened", b.Ref())
+		}
+		b.OpenUntil = time.Now().Add(time.Minute)
+		if held := w.check(update); len(held) > 0 {
+			w.Errorf("%+v", held)
+		}
+		w.mustApply(update)
+	}
+	b := w.bucket()
+	b.Policy = reading(b, "arn:aws:iam::123456789012:root")
+	if b.Open() {
+		w.Error("a policy for one account opens nothing")
+	}
 }

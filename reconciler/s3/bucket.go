@@ -49,7 +49,7 @@ func (c *connection) marks(ctx context.Context, bucket string) (marks, error) {
 
 // make makes a bucket and marks it. One that is there already is left unmarked.
 func (c *connection) make(ctx context.Context, b *spec.Bucket) error {
-	err := c.MakeBucket(ctx, b.Name, minio.MakeBucketOptions{Region: c.store.Region})
+	err := c.MakeBucket(ctx, b.Name, minio.MakeBucketOptions{Region: c.store.Region, ObjectLocking: b.Lock != nil && b.Lock.On})
 	switch codeOf(err) {
 	case minio.BucketAlreadyOwnedByYou:
 		return nil

@@ -10,6 +10,7 @@ import (
 // The rules by which a bucket is not given what the spec says.
 const (
 	ruleFeature = "feature" // the server does not have it
+	ruleLock    = "lock"    // it can be locked only when it is made, and never unlocked
 	ruleTables  = "tables"  // Delta tables would be lost, or shown to everybody
 )
 
@@ -24,6 +25,14 @@ func (r refusal) Error() string { return r.says }
 func (c *connection) refuse(ctx context.Context, b, have *spec.Bucket) error {
 	if err := c.unfit(b); err != nil || have == nil {
 		return err
+	}
+	if err := c.lockedIn(b, have); err != nil {
+		return err
+	}
+	if !maps.Equal(part(policy{}, b), part(policy{}, have)) {
+		if err := c.exposed(ctx, b); err != nil {
+			return err
+		}
 	}
 	if !maps.Equal(part(expiry{}, b), part(expiry{}, have)) {
 		says, err := c.harm(ctx, b, b.Lifecycle, actPages)

@@ -20,6 +20,9 @@ func (tagging) keep(from, to *spec.Bucket) { to.Tags = from.Tags }
 // read leaves of all tags those that count.
 func (tagging) read(_ context.Context, c *connection, b, have *spec.Bucket) error {
 	if have.Tags == nil {
+		if len(b.Tags) == 0 {
+			return nil
+		}
 		return c.lacks("tags")
 	}
 	have.Tags = maps.Clone(have.Tags)
@@ -30,12 +33,13 @@ func (tagging) read(_ context.Context, c *connection, b, have *spec.Bucket) erro
 // write adds the tags to those that are there, and marks the bucket: once the agent has
 // written to it, it has to be found again when it leaves the spec.
 func (tagging) write(ctx context.Context, c *connection, b *spec.Bucket) error {
-	all, err := c.marks(ctx, b.Name)
-	if err != nil {
-		return err
-	}
-	if all == nil {
-		all = marks{}
+	all := marks{}
+	if !b.Exact {
+		there, err := c.marks(ctx, b.Name)
+		if err != nil {
+			return err
+		}
+		maps.Copy(all, there)
 	}
 	maps.Copy(all, b.Tags)
 	all[spec.OwnerTag] = c.project

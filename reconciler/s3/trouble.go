@@ -70,7 +70,7 @@ func (c *connection) explain(doing string, err error) error {
 	case minio.AccessDenied:
 		t.says = fmt.Sprintf("the access key of the store %s may not %s%s", name, doing, c.told())
 	case minio.NotImplemented:
-		t.says = fmt.Sprintf("%s cannot %s: it does not have that feature", c.named(), doing)
+		t.says = fmt.Sprintf("%s cannot %s: it does not have that feature (%s)", c.named(), doing, cmp.Or(answer.Message, answer.Code))
 	default:
 		t.says = fmt.Sprintf("the store %s does not %s: %v", name, doing, err)
 	}

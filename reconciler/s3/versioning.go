@@ -32,9 +32,9 @@ func (versioning) write(ctx context.Context, c *connection, b *spec.Bucket) erro
 	if err != nil {
 		return c.explain("read the versioning of bucket "+b.Name, err)
 	}
-	config.Status = minio.Enabled
-	if b.Versioning == spec.VersioningSuspended {
-		config.Status = minio.Suspended
+	config.Status = minio.Suspended // also where there is to be none: it never goes away
+	if b.Versioning == spec.VersioningEnabled {
+		config.Status = minio.Enabled
 	}
 	return c.explain("set the versioning of bucket "+b.Name, c.SetBucketVersioning(ctx, b.Name, config))
 }

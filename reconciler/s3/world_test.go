@@ -46,6 +46,8 @@ func TestBuckets(t *testing.T) {
 		"MadeBucketIsMarkedAndInSync":          testMadeBucketIsMarked,
 		"BucketThatWasThereIsAdoptedUnchanged": testAdopted,
 		"BucketOfAnotherProjectIsLeftAlone":    testForeign,
+		"LockIsPutOnWhenTheBucketIsMade":       testLock,
+		"OpeningTablesNeedsConsent":            testOpened,
 		"LifecycleIsOneDocument":               testLifecycleIsWhole,
 		"SearchThatEndsTooEarlySaysSo":         testSearchEnds,
 		"LiveTablesAreNotExpired":              testLiveTables,

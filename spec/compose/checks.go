@@ -39,6 +39,10 @@ func (l *load) readChecks() {
 	}
 	checks.Reports = l.reports()
 	for i := range l.root.Consent {
+		if l.root.Consent[i].Open != "" {
+			l.consentToOpen(i)
+			continue
+		}
 		l.Desired.Consents = append(l.Desired.Consents, l.consent(i))
 	}
 }
@@ -126,9 +130,33 @@ func (l *load) consent(i int) spec.Consent {
 	if one.WithContents && ref.Kind != spec.KindBucket {
 		l.fault(at("with_contents"), "remove it", "with_contents speaks of buckets")
 	}
-	until, err := time.ParseInLocation(time.DateOnly, one.Until, time.Local)
+	return spec.Consent{Remove: ref, Until: l.until(one, at("until")), WithContents: one.WithContents}
+}
+
+// until reads the end of a consent: the day it names still counts.
+func (l *load) until(one consent, at place) time.Time {
+	day, err := time.ParseInLocation(time.DateOnly, one.Until, time.Local)
 	if err != nil {
-		l.fault(at("until"), "write a day, as in 2026-12-31", "%q is not a day: consent has to end", one.Until)
+		l.fault(at, "write a day, as in 2026-12-31", "%q is not a day: consent has to end", one.Until)
 	}
-	return spec.Consent{Remove: ref, Until: until.AddDate(0, 0, 1), WithContents: one.WithContents}
+	return day.AddDate(0, 0, 1)
+}
+
+// consentToOpen reads that a bucket with Delta tables may be opened to everybody.
+func (l *load) consentToOpen(i int) {
+	one := l.root.Consent[i]
+	at := func(key string) place { return l.rootPlace("consent", strconv.Itoa(i), key) }
+	until := l.until(one, at("until"))
+	ref, err := spec.ParseRef(one.Open)
+	bucket, known := l.Desired.Find(ref).(*spec.Bucket)
+	switch {
+	case one.Remove != "" || one.WithContents:
+		l.fault(at("open"), "write two", "one consent speaks of opening and of removing")
+	case err != nil || ref.Kind != spec.KindBucket:
+		l.fault(at("open"), "write bucket/NAME", "%q is not a bucket", one.Open)
+	case !known:
+		l.fault(at("open"), "remove it", "%s is not in this spec, so it is not opened", ref)
+	default:
+		bucket.OpenUntil = until
+	}
 }

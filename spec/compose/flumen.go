@@ -23,7 +23,7 @@ type root struct {
 // unsupported are attributes below other keys that this version cannot act on.
 var unsupported = []string{
 	"stores.*.access",
-	"buckets.*.object_lock", "buckets.*.quota", "buckets.*.policy",
+	"buckets.*.quota",
 	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
 	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
 }
@@ -62,11 +62,14 @@ type bucket struct {
 	Store      string            `yaml:"store"`
 	Tier       string            `yaml:"tier"`
 	Versioning string            `yaml:"versioning"`
-	ObjectLock bool              `yaml:"object_lock"`
+	ObjectLock *objectLock       `yaml:"object_lock"`
 	Lifecycle  []lifecycle       `yaml:"lifecycle"`
 	Tags       map[string]string `yaml:"tags"`
 	Quota      string            `yaml:"quota"`
-	Policy     string            `yaml:"policy"`
+	Policy     yaml.Node         `yaml:"policy"`
+	Encryption string            `yaml:"encryption"`
+	Exact      bool              `yaml:"exact"`
+	CORS       yaml.Node         `yaml:"cors"`
 }
 
 type lifecycle struct {
@@ -82,6 +85,24 @@ type lifecycle struct {
 	NewerNoncurrentVersions    *int              `yaml:"newer_noncurrent_versions"`
 	ExpiredDeleteMarkers       bool              `yaml:"expired_delete_markers"`
 	AbortIncompleteUploadsDays *int              `yaml:"abort_incomplete_uploads_days"`
+}
+
+// objectLock is true or false, or says for how long.
+type objectLock struct {
+	On    bool   `yaml:"-"`
+	Mode  string `yaml:"mode"`
+	Days  *int   `yaml:"days"`
+	Years *int   `yaml:"years"`
+}
+
+// UnmarshalYAML takes both forms.
+func (l *objectLock) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&l.On)
+	}
+	type mapping objectLock
+	l.On = true
+	return n.Decode((*mapping)(l))
 }
 
 type retention struct {
@@ -156,6 +177,7 @@ type reports struct {
 
 type consent struct {
 	Remove       string `yaml:"remove"`
+	Open         string `yaml:"open"`
 	Until        string `yaml:"until"`
 	WithContents bool   `yaml:"with_contents"`
 }
@@ -205,6 +227,9 @@ func describe(s *shape, t reflect.Type) {
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if name == "-" {
+				continue
+			}
 			describe(s.child(name), t.Field(i).Type)
 		}
 	}

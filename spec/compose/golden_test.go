@@ -218,6 +218,12 @@ func writeDetails(b *bytes.Buffer, r spec.Resource) {
 		fmt.Fprintf(b, "  called %s, external %t\n", r.Name, r.External)
 	case *spec.Bucket:
 		fmt.Fprintf(b, "  called %s in store %s\n", r.Name, r.Store.Name)
+		if r.Exact {
+			fmt.Fprintln(b, "  exact")
+		}
+		if !r.OpenUntil.IsZero() {
+			fmt.Fprintf(b, "  may be opened before %s\n", r.OpenUntil.Format(time.DateOnly))
+		}
 	}
 }
 

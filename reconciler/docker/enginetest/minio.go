@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"encoding/base64"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,8 @@ const MinIOVariable = "FLUMEN_TEST_MINIO"
 const (
 	MinIOUser     = "flumen-test-root"
 	MinIOPassword = "flumen-test-password"
+	// MinIOKey is the key with which it can encrypt.
+	MinIOKey = "flumen-test-key"
 )
 
 // MinIOImage gives the image of a MinIO server.
@@ -40,7 +43,8 @@ func MinIO(t testing.TB) (address string) {
 	engine := Connect(t, host)
 	const port = nat.Port("9000/tcp")
 	made, err := engine.ContainerCreate(t.Context(), &container.Config{
-		Image: image, Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword},
+		Image: image, Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword,
+			"MINIO_KMS_SECRET_KEY=" + MinIOKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 	}, &container.HostConfig{PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
