@@ -36,10 +36,20 @@ func (a *app) readFile(ctx context.Context, file string, tree *compose.Tree) (co
 	}
 	loaded, err := compose.Load(ctx, compose.Options{
 		HostDirs: dirs, File: file, Project: a.settings.project, Profiles: a.settings.profiles,
-		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule,
+		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule, Barred: a.barred,
 	})
 	a.hide(loaded.Secrets...)
 	return loaded, err
+}
+
+// barred says why a service of the engine cannot be reached from here. Where the engine is
+// cannot be known, connecting to it says why.
+func (a *app) barred(published []string) string {
+	reach, err := docker.ReachOf(func(name string) string { return a.environ[name] })
+	if err != nil {
+		return ""
+	}
+	return reach.Barred(published)
 }
 
 // hostDirs are the directories that the engine's host calls otherwise.

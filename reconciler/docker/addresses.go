@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -53,7 +52,7 @@ func hostOf(engine string) (string, error) {
 	}
 	u, err := url.Parse(engine)
 	if err != nil || u.Scheme != "tcp" {
-		return "", errors.New("the engine is reached through a tunnel, so what it runs cannot be reached from here: give the store an endpoint")
+		return "", fmt.Errorf("the engine is reached through a tunnel (%s), so what it runs cannot be reached from here: give the store an endpoint", engine)
 	}
 	return u.Hostname(), nil
 }

@@ -39,6 +39,29 @@ func TestPortIsReachedWhereItIsPublished(t *testing.T) {
 	}
 }
 
+func TestServiceIsReachedAtAnEngineOnAnotherMachineOnlyWhereItIsPublishedForOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		host      string
+		published []string
+		barred    bool
+	}{
+		{"unix:///var/run/docker.sock", nil, false},
+		{"tcp://engine.example.com:2375", nil, true},
+		{"tcp://engine.example.com:2375", []string{"127.0.0.1"}, true},
+		{"tcp://engine.example.com:2375", []string{"127.0.0.1", ""}, false},
+		{"tcp://engine.example.com:2375", []string{"192.0.2.7"}, false},
+		{"tcp://127.0.0.1:2375", []string{"127.0.0.1"}, false},
+		{"tcp://127.0.0.1:2375", nil, true},
+		{"ssh://engine.example.com", []string{""}, true},
+	} {
+		reach, err := ReachOf(func(name string) string { return map[string]string{"DOCKER_HOST": c.host}[name] })
+		if why := reach.Barred(c.published); err != nil || (why != "") != c.barred {
+			t.Errorf("%s published at %q: %q %v", c.host, c.published, why, err)
+		}
+	}
+}
+
 func TestContainerIsReachedOnEachOfItsNetworks(t *testing.T) {
 	t.Parallel()
 	c := container.Summary{NetworkSettings: &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{

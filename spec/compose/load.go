@@ -25,6 +25,9 @@ type Options struct {
 	// HostDirs say what the engine calls directories of this process, if it has a file
 	// system of its own: in a container.
 	HostDirs []HostDir
+	// Barred says why a port of a service cannot be reached from here, which is published at
+	// these addresses of the engine's host, or ""; nil: all can be.
+	Barred func(published []string) string
 	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
 	// will do.
 	CheckSchedule func(text string) error

@@ -46,6 +46,7 @@ func (c *conversion) store(name string, s store) *spec.Store {
 		c.fault(at(), "give it one of the three", "store %q has neither service nor endpoint nor path", name)
 	default:
 		one.Port = c.servedPort(name, s, at)
+		c.checkWay(name, s, at("service"))
 	}
 	return one
 }
@@ -71,6 +72,26 @@ func (c *conversion) servedPort(name string, s store, at func(...string) place) 
 		return 0
 	}
 	return uint16(s.Port)
+}
+
+// checkWay warns of a store that cannot be reached where it is served.
+func (c *conversion) checkWay(name string, s store, at place) {
+	service, active := c.services[s.Service]
+	if c.options.Barred == nil || !active {
+		return
+	}
+	var published []string
+	if service.NetworkMode == "host" {
+		published = append(published, "")
+	}
+	for _, p := range service.Ports {
+		if int(p.Target) == s.Port && (p.Protocol == "" || p.Protocol == "tcp") {
+			published = append(published, p.HostIP)
+		}
+	}
+	if why := c.options.Barred(published); why != "" {
+		c.warn(at, "give it an endpoint beside service, as in endpoint: http://HOST:PORT, and no port", "store %q cannot be reached at its service: %s", name, why)
+	}
 }
 
 // checkServed: the service that serves a store is one that runs.
