@@ -15,21 +15,19 @@ const tryEvery = 500 * time.Millisecond
 
 // create sees to it that a bucket is there, as it should be.
 func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p plan.Progress) error {
+	made := false // by this act, as far as is known: the answer may have been lost
 	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
 		m, there, err := c.ours(ctx, b)
+		if err == nil && !there {
+			err = c.refuse(ctx, b, nil)
+		}
+		if err == nil && !there {
+			made, err = c.make(ctx, b)
+		}
+		if err == nil && made && m.owner() == "" {
+			m, err = c.mark(ctx, b)
+		}
 		if err != nil {
-			return err
-		}
-		if there {
-			return c.set(ctx, b, m)
-		}
-		if err := c.refuse(ctx, b, nil); err != nil {
-			return err
-		}
-		if err := c.make(ctx, b); err != nil {
-			return err
-		}
-		if m, err = c.marks(ctx, b.Name); err != nil {
 			return err
 		}
 		return c.set(ctx, b, m)
@@ -71,7 +69,7 @@ func (t *Target) patiently(ctx context.Context, project string, s *spec.Store, p
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), err)
-		case <-time.After(tryEvery):
+		case <-time.After(t.again):
 		}
 	}
 }

@@ -47,21 +47,29 @@ func (c *connection) marks(ctx context.Context, bucket string) (marks, error) {
 	return set.ToMap(), nil
 }
 
-// make makes a bucket and marks it. One that is there already is left unmarked.
-func (c *connection) make(ctx context.Context, b *spec.Bucket) error {
-	err := c.MakeBucket(ctx, b.Name, minio.MakeBucketOptions{Region: c.store.Region, ObjectLocking: b.Lock != nil && b.Lock.On})
+// make makes a bucket. One that is there already was not made, which is no error; whether it
+// was made is not known when the answer is lost.
+func (c *connection) make(ctx context.Context, b *spec.Bucket) (made bool, err error) {
+	err = c.MakeBucket(ctx, b.Name, minio.MakeBucketOptions{Region: c.store.Region, ObjectLocking: b.Lock != nil && b.Lock.On})
 	switch codeOf(err) {
+	case "":
+		return true, c.explain("make bucket "+b.Name, err)
 	case minio.BucketAlreadyOwnedByYou:
-		return nil
+		return false, nil
 	case minio.BucketAlreadyExists:
-		return errors.New("the name " + b.Name + " is taken in the store " + c.store.Name + " by another account: choose another one")
+		return false, errors.New("the name " + b.Name + " is taken in the store " + c.store.Name + " by another account: choose another one")
+	}
+	return false, c.explain("make bucket "+b.Name, err)
+}
+
+// mark gives a bucket its tags, that of its owner among them, and gives those it has then.
+func (c *connection) mark(ctx context.Context, b *spec.Bucket) (marks, error) {
+	err := tagging{}.write(ctx, c, b)
+	if codeOf(err) == minio.NotImplemented && len(b.Tags) == 0 {
+		return nil, nil
 	}
 	if err != nil {
-		return c.explain("make bucket "+b.Name, err)
+		return nil, err
 	}
-	err = tagging{}.write(ctx, c, b)
-	if codeOf(err) == minio.NotImplemented && len(b.Tags) == 0 {
-		return nil
-	}
-	return err
+	return c.marks(ctx, b.Name)
 }

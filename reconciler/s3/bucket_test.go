@@ -189,38 +189,3 @@ func testTLS(w *world) {
 		w.Errorf("%q", d.Reason)
 	}
 }
-
-// testInterrupted breaks the making of a bucket off at every request, and makes it again.
-func testInterrupted(w *world) {
-	var left atomic.Int32
-	var cut atomic.Pointer[context.CancelFunc]
-	w.through((*httptest.Server).Start, func(http.ResponseWriter, *http.Request) bool {
-		if left.Add(-1) == 0 {
-			(*cut.Load())()
-		}
-		return false
-	})
-	for n := int32(1); ; n++ {
-		b := w.bucket()
-		b.Versioning = spec.VersioningEnabled
-		want := w.desired(b)
-		left.Store(1 << 20)
-		w.observe(want)
-		ctx, cancel := context.WithCancel(w.Context())
-		cut.Store(&cancel)
-		left.Store(n)
-		_ = w.target.Apply(ctx, plan.Create{Want: b}, nobody{}) // the second time has to be right
-		cancel()
-		whole := left.Swap(1<<20) > 0
-		w.mustApply(plan.Create{Want: b})
-		if d, differs := drift.Compare(want, w.observe(want)).Of(b.Ref()); differs {
-			w.Fatalf("broken off at request %d it is never right: %+v", n, d)
-		}
-		if whole {
-			if n < 5 {
-				w.Errorf("broken off in only %d places", n-1)
-			}
-			return
-		}
-	}
-}

@@ -20,6 +20,7 @@ type Locate func(ctx context.Context, project, service string, port uint16) ([]s
 // about. All methods may be called from any goroutine.
 type Target struct {
 	locate  Locate
+	again   time.Duration // after which a store that is not ready is asked again
 	machine machine
 
 	mu      sync.Mutex
@@ -29,7 +30,7 @@ type Target struct {
 }
 
 // New makes a target that finds the services of a project by locate. It calls nothing.
-func New(locate Locate) *Target { return &Target{locate: locate} }
+func New(locate Locate) *Target { return &Target{locate: locate, again: tryEvery} }
 
 // Kinds are those that live in a store.
 func (t *Target) Kinds() []spec.Kind { return []spec.Kind{spec.KindBucket} }

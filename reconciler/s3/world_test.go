@@ -37,6 +37,7 @@ type world struct {
 	target *Target
 	store  *spec.Store
 	hand   *minio.Client // does things behind the target's back
+	proxy  http.Handler  // to the store, of through
 }
 
 // TestBuckets runs all tests that need a server, on one.
@@ -82,9 +83,9 @@ func newWorld(t *testing.T, address string) *world {
 		t.Fatal(err)
 	}
 	noService := func(context.Context, string, string, uint16) ([]string, error) { return nil, nil }
-	return &world{t, New(noService), &spec.Store{
+	return &world{T: t, target: New(noService), hand: hand, store: &spec.Store{
 		Name: "minio", Endpoint: address, AccessKey: spec.Plain(enginetest.MinIOUser), SecretKey: spec.Sensitive(enginetest.MinIOPassword),
-	}, hand}
+	}}
 }
 
 // bucket is one with a name that no other test has.
@@ -185,6 +186,7 @@ func (w *world) through(start func(*httptest.Server), answer func(http.ResponseW
 		},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
 	}
+	w.proxy = proxy
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !answer(rw, r) {
 			proxy.ServeHTTP(rw, r)

@@ -1,0 +1,139 @@
+package s3
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// fault is what happens at one request of a run.
+type fault struct {
+	name string
+	// instead is done in the place of the request, after it reached the store if late says so:
+	// its answer is lost then.
+	instead func(rw http.ResponseWriter, kill func())
+	late    bool
+}
+
+var faults = []fault{
+	{"killed before", func(_ http.ResponseWriter, kill func()) { kill(); panic(http.ErrAbortHandler) }, false},
+	{"killed after", func(_ http.ResponseWriter, kill func()) { kill(); panic(http.ErrAbortHandler) }, true},
+	{"connection cut", func(http.ResponseWriter, func()) { panic(http.ErrAbortHandler) }, false},
+	{"answer lost", func(http.ResponseWriter, func()) { panic(http.ErrAbortHandler) }, true},
+	{"refused", func(rw http.ResponseWriter, _ func()) {
+		refuse(rw, http.StatusForbidden, "AccessDenied", "for once")
+	}, false},
+	{"throttled", func(rw http.ResponseWriter, _ func()) {
+		refuse(rw, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+	}, false},
+}
+
+// testInterrupted has each request of a run go wrong in each way, and runs again.
+func testInterrupted(w *world) {
+	for _, one := range faults {
+		w.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			newWorld(t, w.store.Endpoint).interrupt(one)
+		})
+	}
+}
+
+func (w *world) interrupt(one fault) {
+	f := &faulty{fault: one}
+	w.target.again = 10 * time.Millisecond
+	w.faulty(f)
+	n := int64(1)
+	for ; f.at(n, func(ctx context.Context) { w.runTwice(ctx, f) }); n++ {
+		if w.Failed() {
+			w.Fatalf("at request %d", n)
+		}
+	}
+	if n < 15 {
+		w.Errorf("a run has only %d requests", n-1)
+	}
+}
+
+// runTwice runs with a fault and without. There is a bucket to make, one to change, and one to
+// remove with what is in it.
+func (w *world) runTwice(ctx context.Context, f *faulty) {
+	w.Helper()
+	fresh, changed, gone := w.bucket(), w.bucket(), w.bucket()
+	fresh.Versioning, fresh.Tags = spec.VersioningEnabled, map[string]string{"team": "data"}
+	f.rest(func() {
+		w.byHand(changed, nil)
+		w.byHand(gone, map[string]string{spec.OwnerTag: w.desired().Project})
+		w.mustPut(gone, "a")
+		w.mustPut(gone, "b")
+	})
+	changed.Versioning = spec.VersioningSuspended
+	want := w.desired(fresh, changed)
+	want.Consents = []spec.Consent{{Remove: gone.Ref(), Until: time.Now().Add(time.Hour), WithContents: true}}
+	r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
+	r.Converge(ctx, want, reconciler.Options{})
+	f.rest(func() {
+		if rep := r.Converge(w.Context(), want, reconciler.Options{}); !rep.Ready || rep.Err() != nil {
+			w.Errorf("the second run: ready %t, %v, held %v", rep.Ready, rep.Err(), rep.Held)
+		}
+		p, d, err := r.Plan(w.Context(), want, reconciler.Options{})
+		if err != nil || !p.Empty() || len(p.Held) > 0 || len(d) > 0 {
+			w.Errorf("a third run has something to do: %+v %v", d, err)
+		}
+		w.mustBeGone(gone)
+		tags := map[string]string{"team": "data", spec.OwnerTag: want.Project}
+		w.mustHaveTags(fresh, tags)
+		for _, b := range []*spec.Bucket{fresh, changed} {
+			if err := w.hand.RemoveBucket(w.Context(), b.Name); err != nil {
+				w.Error(err)
+			}
+		}
+	})
+}
+
+// faulty is a proxy in which one request goes wrong.
+type faulty struct {
+	left    atomic.Int64 // requests until then
+	fault   fault
+	kill    atomic.Pointer[context.CancelFunc]
+	resting atomic.Bool
+}
+
+// at has the n-th request of do go wrong, and tells whether there was one.
+func (f *faulty) at(n int64, do func(context.Context)) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	f.kill.Store(&cancel)
+	f.left.Store(n)
+	do(ctx)
+	return f.left.Load() <= 0
+}
+
+// rest has nothing go wrong meanwhile.
+func (f *faulty) rest(do func()) {
+	f.resting.Store(true)
+	defer f.resting.Store(false)
+	do()
+}
+
+func (w *world) faulty(f *faulty) {
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		if f.resting.Load() || f.left.Add(-1) != 0 {
+			return false
+		}
+		if f.fault.late {
+			w.pass(r)
+		}
+		f.fault.instead(rw, func() { (*f.kill.Load())() })
+		return true
+	})
+}
+
+// pass has a request reach the store, whose answer nobody hears.
+func (w *world) pass(r *http.Request) {
+	w.proxy.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+}
