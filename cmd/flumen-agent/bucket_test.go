@@ -28,9 +28,13 @@ func TestStoreScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MINIO", image)
 			env.Setenv("ROOT_PASSWORD", "root-password")
-			return onEngine(env, engine)
+			if err := onEngine(env, engine); err != nil {
+				return err
+			}
+			startProxy(env)
+			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand},
 	})
 }
 

@@ -105,10 +105,13 @@ func removed(rep report.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// seen refuses to go on where something could not be looked at: it might be left running
-// while it is said to be down.
+// seen refuses to go on where something could not be looked at that may have to be removed: it
+// might be left running while it is said to be down.
 func seen(have drift.Observed) error {
 	for _, ref := range slices.SortedFunc(maps.Keys(have.Blind), spec.Ref.Compare) {
+		if ref.Kind != spec.KindService && ref.Kind != spec.KindNetwork {
+			continue
+		}
 		return fmt.Errorf("%s could not be looked at, so nothing was taken down: %s", ref, have.Blind[ref])
 	}
 	return nil

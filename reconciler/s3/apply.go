@@ -60,15 +60,19 @@ func (c *connection) ours(ctx context.Context, b *spec.Bucket) (m marks, there b
 
 // patiently acts on a store, again and again while it is not ready.
 func (t *Target) patiently(ctx context.Context, project string, s *spec.Store, p plan.Progress, act func(*connection) error) error {
+	var last error
 	for {
 		err := t.once(ctx, project, s, act)
 		if err == nil || !passing(err) {
 			return err
 		}
+		if last == nil || ctx.Err() == nil { // that its own end cuts an answer off says nothing
+			last = err
+		}
 		p.Doing("waiting for the store "+s.Name, 0, 0)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %s", context.Cause(ctx), err)
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
 		case <-time.After(t.again):
 		}
 	}

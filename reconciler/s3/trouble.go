@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -103,6 +104,9 @@ func (c *connection) unreached(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // the address is said, and the path of the request helps nobody
+	}
+	if strings.HasPrefix(err.Error(), "Connection closed by foreign host") { // which says the path again
+		err = errors.New("it closes the connection")
 	}
 	name := c.store.Name
 	var untrusted *tls.CertificateVerificationError

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// storeProxy stands before the store of a script, at $PROXY. It fails what the script asks it
+// to, and counts the buckets that are made.
+type storeProxy struct {
+	http.Handler
+	mode   atomic.Value // "pass", "slow", "busy", "cut" or "hang"
+	made   atomic.Int32
+	failed atomic.Int32 // requests since the mode was set
+}
+
+// startProxy starts the proxy to the store at $PORT.
+func startProxy(env *testscript.Env) {
+	p := &storeProxy{}
+	p.mode.Store("pass")
+	p.Handler = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + env.Getenv("PORT")})
+			r.Out.Host = r.In.Host // it is signed
+		},
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	front := httptest.NewUnstartedServer(p)
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.Start()
+	env.Defer(func() { front.CloseClientConnections(); front.Close() })
+	env.Setenv("PROXY", front.Listener.Addr().String())
+	env.Values[proxyKey{}] = p
+}
+
+type proxyKey struct{}
+
+// ServeHTTP has what is about one bucket go wrong, in the mode that was asked for.
+func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	path := strings.Trim(r.URL.Path, "/")
+	about := path != ""
+	if r.Method == http.MethodPut && about && r.URL.RawQuery == "" && !strings.Contains(path, "/") {
+		p.made.Add(1)
+	}
+	mode := p.mode.Load().(string)
+	if mode == "hang" || about && (mode == "busy" || mode == "cut") {
+		p.failed.Add(1)
+	}
+	switch {
+	case mode == "hang":
+		<-r.Context().Done()
+	case mode == "slow":
+		time.Sleep(100 * time.Millisecond)
+		p.Handler.ServeHTTP(rw, r)
+	case mode == "busy" && about:
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(rw, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+	case mode == "cut" && about:
+		panic(http.ErrAbortHandler)
+	default:
+		p.Handler.ServeHTTP(rw, r)
+	}
+}
+
+// proxyCommand is
+//
+//	proxy pass|slow|busy|cut|hang   what happens to requests from now on
+//	proxy failed                    waits until one has failed so
+//	proxy made N                    waits until it was asked to make so many buckets
+//	proxy only N                    it was asked to make no more than so many
+func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	p, ok := ts.Value(proxyKey{}).(*storeProxy)
+	switch {
+	case neg || !ok || len(args) == 0:
+		ts.Fatalf("usage: proxy VERB [N]")
+	case args[0] == "failed":
+		if !within(time.Minute, func() bool { return p.failed.Load() > 0 }) {
+			ts.Fatalf("no request came within a minute")
+		}
+	case args[0] == "made":
+		if !within(time.Minute, func() bool { return p.made.Load() >= number(ts, args[1]) }) {
+			ts.Fatalf("only %d buckets were made within a minute", p.made.Load())
+		}
+	case args[0] == "only":
+		if made := p.made.Load(); made > number(ts, args[1]) {
+			ts.Fatalf("%d buckets were made", made)
+		}
+	default:
+		p.mode.Store(args[0])
+		p.failed.Store(0)
+	}
+}
+
+func number(ts *testscript.TestScript, text string) int32 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	ts.Check(err)
+	return int32(n)
+}
