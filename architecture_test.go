@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 	"cmd/flumen-agent": {
 		"spec", "spec/compose", "spec/file", "spec/git", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
-		"reconciler/status",
+		"reconciler/status", "reconciler/webhook",
 	},
 }
 
@@ -105,6 +105,7 @@ var doors = map[string][]string{
 	"github.com/minio/minio-go":          {"reconciler/s3"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
+	"golang.org/x/time":                  {"reconciler/webhook"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},
 }

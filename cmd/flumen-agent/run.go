@@ -41,6 +41,7 @@ type runSettings struct {
 	logFormat, logLevel string
 	listen              string // "" is nowhere
 	certificate         status.Certificate
+	webhookSecretFile   string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -67,9 +68,10 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.BoolVar(&s.once, "once", false, "converge once and stop")
 	flags.BoolVar(&s.noHeal, "no-heal", false, "look and report only; change nothing")
 	flags.DurationVar(&a.settings.interval, "interval", defaultInterval, "look, and ask the repository, at least this often")
-	flags.StringVar(&s.listen, "listen", "", "answer on this port (9180) or address (0.0.0.0:9180): /healthz, /readyz, /status, /metrics")
+	flags.StringVar(&s.listen, "listen", "", "answer on this port (9180) or address (0.0.0.0:9180): /healthz, /readyz, /status, /metrics, /webhook")
 	flags.StringVar(&s.certificate.File, "listen-cert", "", "PEM file of a certificate: speak TLS on that port")
 	flags.StringVar(&s.certificate.KeyFile, "listen-key", "", "PEM file of the certificate's key")
+	flags.StringVar(&s.webhookSecretFile, "webhook-secret-file", "", "file with the secret of /webhook on that port, one a line; or set FLUMEN_WEBHOOK_SECRET")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -91,7 +93,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	listener, err := s.openListener(ctx)
+	front, err := a.openFront(ctx, s, log)
 	if err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	board := a.showOn(listener, s.certificate.File != "", agent, source, log)
+	board := front.answer(agent, source, again)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
 		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log, board) },
@@ -140,8 +142,8 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--watch is for a file and --repo for a repository: name one of them")
 	case s.once && s.listen != "":
 		return errors.New("--listen is for an agent that goes on, and --once is not")
-	case s.listen == "" && s.certificate != status.Certificate{}:
-		return errors.New("--listen-cert and --listen-key need --listen")
+	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != ""):
+		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
 	}
 	return nil
 }

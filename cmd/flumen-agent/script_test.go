@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
 		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	}
-	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get})
+	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call})
 }
 
 // get is a program for scripts: it prints what an address answers, and ends with 1 unless
@@ -39,6 +42,25 @@ func get() {
 		fmt.Fprintln(os.Stderr, answer.Status)
 		os.Exit(1)
 	}
+}
+
+// call is a program for scripts: it calls a webhook as GitHub does, signed with a secret, and
+// prints the code of the answer.
+func call() {
+	body := `{"ref": "refs/heads/main"}`
+	sum := hmac.New(sha256.New, []byte(os.Args[2]))
+	io.WriteString(sum, body)
+	r, err := http.NewRequest(http.MethodPost, os.Args[1], strings.NewReader(body))
+	if err == nil {
+		r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(sum.Sum(nil)))
+		var answer *http.Response
+		if answer, err = http.DefaultClient.Do(r); err == nil {
+			fmt.Println(answer.StatusCode)
+			return
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // TestScripts runs the whole program, as people do, where no engine answers.
