@@ -51,28 +51,30 @@ func rooms(t *testing.T) []room {
 }
 
 // pure are the packages that take values and give values.
-var pure = []string{"spec", "drift", "reconciler/plan", "reconciler/report"}
+var pure = []string{"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/delta/proof"}
 
 // mayImport says which of our own packages each may import. What is not listed may
 // import nothing of ours.
 var mayImport = map[string][]string{
-	"spec/compose":          {"spec"},
-	"spec/git":              {"spec"},
-	"drift":                 {"spec"},
-	"drift/sketch":          {"spec", "drift"},
-	"reconciler/plan":       {"spec", "drift"},
-	"reconciler/report":     {"spec", "drift", "reconciler/plan"},
-	"reconciler":            {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
-	"reconciler/state":      {"spec", "reconciler/plan", "reconciler/report"},
-	"reconciler/status":     {"spec", "drift", "reconciler/report"},
-	"reconciler/docker":     {"spec", "drift", "reconciler/plan"},
-	"reconciler/memory":     {"spec", "drift", "reconciler/plan"},
-	"reconciler/s3":         {"spec", "drift", "reconciler/plan"},
-	"reconciler/targettest": {"spec", "drift", "reconciler/plan"},
+	"spec/compose":           {"spec"},
+	"spec/git":               {"spec"},
+	"drift":                  {"spec"},
+	"drift/sketch":           {"spec", "drift"},
+	"reconciler/plan":        {"spec", "drift"},
+	"reconciler/report":      {"spec", "drift", "reconciler/plan"},
+	"reconciler":             {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
+	"reconciler/state":       {"spec", "reconciler/plan", "reconciler/report"},
+	"reconciler/status":      {"spec", "drift", "reconciler/report"},
+	"reconciler/docker":      {"spec", "drift", "reconciler/plan"},
+	"reconciler/memory":      {"spec", "drift", "reconciler/plan"},
+	"reconciler/s3":          {"spec", "drift", "reconciler/plan"},
+	"reconciler/delta/proof": {"spec", "reconciler/plan"},
+	"reconciler/delta":       {"spec", "reconciler/delta/proof"},
+	"reconciler/targettest":  {"spec", "drift", "reconciler/plan"},
 	"cmd/flumen-agent": {
 		"spec", "spec/compose", "spec/file", "spec/git", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
-		"reconciler/status", "reconciler/webhook",
+		"reconciler/status", "reconciler/webhook", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/proof",
 	},
 }
 
@@ -103,6 +105,7 @@ var doors = map[string][]string{
 	"github.com/docker/cli":              {"reconciler/docker"},
 	"github.com/docker/go-connections":   {"reconciler/docker"},
 	"github.com/minio/minio-go":          {"reconciler/s3"},
+	"github.com/parquet-go/parquet-go":   {"reconciler/delta"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
 	"golang.org/x/time":                  {"reconciler/webhook"},
@@ -129,8 +132,8 @@ func within(p, folder string) bool { return p == folder || strings.HasPrefix(p, 
 // reach a clock, a file, a network or chance.
 var pureImports = []string{
 	"cmp", "crypto/sha256", "embed", "encoding/hex", "encoding/json", "encoding/xml", "errors", "fmt", "hash", "html/template", "io", "iter", "maps", "math",
-	"net/netip", "regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "unique", "bytes",
-	"github.com/hashicorp/go-multierror",
+	"net/netip", "regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "unique", "bytes", "path",
+	"github.com/hashicorp/go-multierror", "golang.org/x/text/unicode/norm",
 }
 
 // impure are functions of otherwise pure packages that reach outside.

@@ -1,0 +1,271 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+)
+
+// corruptError says that a checkpoint cannot be read whole: an older one may do.
+type corruptError struct {
+	checkpoint proof.Checkpoint
+	cause      error
+}
+
+func (e *corruptError) Error() string {
+	return fmt.Sprintf("the checkpoint %s cannot be read: %v", e.checkpoint, e.cause)
+}
+func (e *corruptError) Unwrap() error { return e.cause }
+
+// checkpointHead is what a checkpoint says about the table.
+type checkpointHead struct {
+	protocol *proof.Protocol
+	metadata *proof.Metadata
+}
+
+// files hears of the files that a checkpoint has and remembers to be removed.
+type files struct {
+	add    func(proof.Add) error
+	remove func(proof.Remove) error
+}
+
+// readHead reads what a checkpoint says about the table.
+func (t *table) readHead(ctx context.Context, c proof.Checkpoint) (checkpointHead, error) {
+	var h checkpointHead
+	for _, f := range c.Files {
+		if err := t.readPart(ctx, f.Name, func(p part) error { return p.head(&h) }); err != nil {
+			return h, t.corrupt(ctx, c, err)
+		}
+	}
+	if h.protocol == nil || h.metadata == nil {
+		return h, &corruptError{c, errors.New("it has no protocol or no metadata")}
+	}
+	return h, nil
+}
+
+// readFiles reads what files a checkpoint has, those of its sidecars too.
+func (t *table) readFiles(ctx context.Context, c proof.Checkpoint, to files) error {
+	var sidecars []string
+	for _, f := range c.Files {
+		err := t.readPart(ctx, f.Name, func(p part) error {
+			if err := p.files(to); err != nil {
+				return err
+			}
+			more, err := p.sidecars()
+			sidecars = append(sidecars, more...)
+			return err
+		})
+		if err != nil {
+			return t.corrupt(ctx, c, err)
+		}
+	}
+	for _, name := range sidecars {
+		if err := t.readPart(ctx, sidecarFolder+name, func(p part) error { return p.files(to) }); err != nil {
+			return t.corrupt(ctx, c, err)
+		}
+	}
+	return nil
+}
+
+// corrupt tells what is wrong with a checkpoint from what is wrong with its store, and from what
+// makes the table one that is left alone.
+func (t *table) corrupt(ctx context.Context, c proof.Checkpoint, err error) error {
+	var refusal *proof.Refusal
+	var store *storeError
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &refusal), errors.As(err, &store) && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return &corruptError{c, err}
+}
+
+const sidecarFolder = "_sidecars/"
+
+// part is one file of a checkpoint.
+type part interface {
+	head(*checkpointHead) error
+	files(files) error
+	sidecars() ([]string, error)
+}
+
+// readPart reads a file of the log as one of a checkpoint.
+func (t *table) readPart(ctx context.Context, name string, use func(part) error) error {
+	if strings.HasSuffix(name, ".json") {
+		return t.read(ctx, name, func(r io.Reader) error {
+			one, err := readJSONPart(r)
+			if err != nil {
+				return err
+			}
+			return use(one)
+		})
+	}
+	return t.spool(ctx, name, func(r io.ReaderAt, size int64) error {
+		c, err := openColumns(r, size)
+		if err != nil {
+			return err
+		}
+		return use(parquetPart{c})
+	})
+}
+
+// parquetPart is one in parquet.
+type parquetPart struct{ columns }
+
+func (p parquetPart) files(to files) error {
+	err := p.eachFile("add", "size", func(row fileRow) error {
+		return to.add(proof.Add{Path: row.path, Size: row.number, Vector: row.vector})
+	})
+	if err != nil {
+		return err
+	}
+	return p.eachFile("remove", "deletionTimestamp", func(row fileRow) error {
+		one := proof.Remove{Path: row.path, Vector: row.vector}
+		if row.hasNumber {
+			one.Deleted = time.UnixMilli(row.number)
+		}
+		return to.remove(one)
+	})
+}
+
+func (p parquetPart) sidecars() ([]string, error) {
+	paths, err := p.texts(p.column("sidecar", "path"))
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	versions, err := p.all(p.column("checkpointMetadata", "version"))
+	if err != nil {
+		return nil, err
+	}
+	return sidecarNames(paths, len(versions))
+}
+
+// sidecarNames are the names of sidecars without folders: they all lie in one.
+func sidecarNames(paths []string, metadata int) ([]string, error) {
+	if metadata != 1 {
+		return nil, fmt.Errorf("it names sidecars and has %d actions checkpointMetadata instead of one", metadata)
+	}
+	var all []string
+	for _, p := range paths {
+		all = append(all, path.Base(proof.Decode(p)))
+	}
+	return all, nil
+}
+
+func (p parquetPart) head(h *checkpointHead) error {
+	if err := p.protocol(h); err != nil {
+		return err
+	}
+	return p.metadata(h)
+}
+
+func (p parquetPart) protocol(h *checkpointHead) error {
+	readers, err := p.all(p.column("protocol", "minReaderVersion"))
+	if err != nil || len(readers) == 0 {
+		return err
+	}
+	writers, err := p.all(p.column("protocol", "minWriterVersion"))
+	if err != nil {
+		return err
+	}
+	if len(readers) != 1 || len(writers) != 1 || h.protocol != nil {
+		return errors.New("it has more than one protocol")
+	}
+	h.protocol = &proof.Protocol{Reader: int(readers[0].Int32()), Writer: int(writers[0].Int32())}
+	for _, list := range []string{"readerFeatures", "writerFeatures"} {
+		for _, leaf := range leaves(p.column("protocol", list)) {
+			names, err := p.texts(leaf)
+			if err != nil {
+				return err
+			}
+			h.protocol.Features = append(h.protocol.Features, names...)
+		}
+	}
+	return nil
+}
+
+func (p parquetPart) metadata(h *checkpointHead) error {
+	var one [4][]string // id, schema, partition columns, and keys and values of the configuration
+	ids, err := p.texts(p.column("metaData", "id"))
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if len(ids) != 1 || h.metadata != nil {
+		return errors.New("it has more than one metadata")
+	}
+	configuration := leaves(p.column("metaData", "configuration"))
+	wanted := append(leaves(p.column("metaData", "schemaString")), leaves(p.column("metaData", "partitionColumns"))...)
+	if wanted = append(wanted, configuration...); len(wanted) != len(one) {
+		return errors.New("its metadata has not the columns it should have")
+	}
+	for i, leaf := range wanted {
+		if one[i], err = p.texts(leaf); err != nil {
+			return err
+		}
+	}
+	if len(one[2]) != len(one[3]) {
+		return errors.New("its metadata has a property without a value")
+	}
+	m := metadataJSON{ID: ids[0], PartitionColumns: one[1], Configuration: map[string]string{}, Schema: strings.Join(one[0], "")}
+	for i, key := range one[2] {
+		m.Configuration[key] = one[3][i]
+	}
+	h.metadata, err = m.value()
+	return err
+}
+
+// jsonPart is one in JSON, which only the top of a checkpoint with sidecars can be.
+type jsonPart struct {
+	proof.Commit
+	paths    []string
+	metadata int
+}
+
+func readJSONPart(r io.Reader) (*jsonPart, error) {
+	one := &jsonPart{}
+	err := readLines(r, func(name string, body []byte) error {
+		switch name {
+		case "checkpointMetadata":
+			one.metadata++
+			return nil
+		case "sidecar":
+			return take(body, func(s pathJSON) { one.paths = append(one.paths, s.Path) })
+		}
+		return readNamed(name, body, &one.Commit)
+	})
+	return one, err
+}
+
+func (p *jsonPart) head(h *checkpointHead) error {
+	h.protocol, h.metadata = p.Protocol, p.Metadata
+	return nil
+}
+
+func (p *jsonPart) files(to files) error {
+	for _, a := range p.Adds {
+		if err := to.add(a); err != nil {
+			return err
+		}
+	}
+	for _, r := range p.Removes {
+		if err := to.remove(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *jsonPart) sidecars() ([]string, error) {
+	if len(p.paths) == 0 {
+		return nil, nil
+	}
+	return sidecarNames(p.paths, p.metadata)
+}

@@ -1,0 +1,200 @@
+package deltatest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// The columns of a checkpoint, as Spark names them.
+type (
+	row struct {
+		Add      *addRow      `parquet:"add,optional"`
+		Remove   *removeRow   `parquet:"remove,optional"`
+		Metadata *metadataRow `parquet:"metaData,optional"`
+		Protocol *protocolRow `parquet:"protocol,optional"`
+		Top      *topRow      `parquet:"checkpointMetadata,optional"`
+		Sidecar  *sidecarRow  `parquet:"sidecar,optional"`
+	}
+	addRow struct {
+		Path       string            `parquet:"path,optional"`
+		Partitions map[string]string `parquet:"partitionValues,optional"`
+		Size       int64             `parquet:"size"`
+		DataChange bool              `parquet:"dataChange"`
+		Stats      *string           `parquet:"stats,optional"`
+		Vector     *vectorRow        `parquet:"deletionVector,optional"`
+	}
+	removeRow struct {
+		Path    string     `parquet:"path,optional"`
+		Deleted *int64     `parquet:"deletionTimestamp,optional"`
+		Vector  *vectorRow `parquet:"deletionVector,optional"`
+	}
+	vectorRow struct {
+		Type   string `parquet:"storageType,optional"`
+		Path   string `parquet:"pathOrInlineDv,optional"`
+		Offset *int32 `parquet:"offset,optional"`
+	}
+	metadataRow struct {
+		ID            string            `parquet:"id,optional"`
+		Schema        string            `parquet:"schemaString,optional"`
+		Columns       []string          `parquet:"partitionColumns,list,optional"`
+		Configuration map[string]string `parquet:"configuration,optional"`
+	}
+	protocolRow struct {
+		Reader         int32    `parquet:"minReaderVersion"`
+		Writer         int32    `parquet:"minWriterVersion"`
+		ReaderFeatures []string `parquet:"readerFeatures,list,optional"`
+		WriterFeatures []string `parquet:"writerFeatures,list,optional"`
+	}
+	topRow struct {
+		Version int64 `parquet:"version"`
+	}
+	sidecarRow struct {
+		Path string `parquet:"path,optional"`
+		Size int64  `parquet:"sizeInBytes"`
+	}
+)
+
+// Checkpoint says how one is written.
+type Checkpoint struct {
+	At     time.Time     // when it is written; zero: when the version was
+	Parts  int           // in how many files; 0 is one of the classic kind
+	Forget time.Duration // removals that are older are left out; 0: none
+	Lose   []string      // paths of live files that a faulty writer leaves out
+	Keep   []string      // paths of removed files that a faulty writer still has
+
+	V2          string // "json" or "parquet": its top file names sidecars
+	Sidecars    int    // how many; 0 in V2: the top holds everything
+	SidecarPath string // a folder before the names of sidecars
+	Classic     bool   // of V2: the top is called as the classic kind
+}
+
+// Checkpoint writes one of the newest version.
+func (t *Table) Checkpoint(c Checkpoint) {
+	if c.At.IsZero() {
+		c.At = t.At
+	}
+	head, files := t.rows(c)
+	name := fmt.Sprintf("%020d.checkpoint", t.Version)
+	switch {
+	case c.V2 != "":
+		t.checkpointV2(c, name, head, files)
+	case c.Parts > 0:
+		all := append(head, files...)
+		for i := range c.Parts {
+			from, to := i*len(all)/c.Parts, (i+1)*len(all)/c.Parts
+			t.Store.Put(t.LogPath(fmt.Sprintf("%s.%010d.%010d.parquet", name, i+1, c.Parts)), Parquet(all[from:to]), c.At)
+		}
+	default:
+		t.Store.Put(t.LogPath(name+".parquet"), Parquet(append(head, files...)), c.At)
+	}
+}
+
+// rows are those of an honest checkpoint, but for what c changes.
+func (t *Table) rows(c Checkpoint) (head, files []row) {
+	p := protocolRow{int32(t.Protocol.Reader), int32(t.Protocol.Writer), t.Protocol.ReaderFeatures, t.Protocol.WriterFeatures}
+	head = []row{{Protocol: &p}, {Metadata: &metadataRow{"id-of-" + t.Folder, `{"type":"struct","fields":[]}`, t.Columns, t.Properties}}}
+	for _, f := range t.live() {
+		if !slices.Contains(c.Lose, f.Path) {
+			files = append(files, row{Add: &addRow{Path: f.Path, Size: f.Size, Vector: f.Vector.row()}})
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(t.Tombstones), compare) {
+		d := t.Tombstones[id]
+		if _, back := t.State[id]; back {
+			continue
+		}
+		if slices.Contains(c.Keep, d.Path) {
+			files = append(files, row{Add: &addRow{Path: d.Path, Size: fileSize, Vector: d.Vector.row()}})
+			continue
+		}
+		one := &removeRow{Path: d.Path, Vector: d.Vector.row()}
+		if d.At != nil {
+			at := d.At.UnixMilli()
+			one.Deleted = &at
+		}
+		if c.Forget == 0 || d.At != nil && d.At.After(c.At.Add(-c.Forget)) {
+			files = append(files, row{Remove: one})
+		}
+	}
+	return head, files
+}
+
+func (v *Vector) row() *vectorRow {
+	if v == nil {
+		return nil
+	}
+	return &vectorRow{v.Type, v.Path, v.Offset}
+}
+
+const someUUID = "80a083e8-7026-4e79-81be-64bd76c43a11"
+
+func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
+	top := append([]row{{Top: &topRow{t.Version}}}, head...)
+	if c.Sidecars == 0 {
+		top = append(top, files...)
+	}
+	for i := range c.Sidecars {
+		from, to := i*len(files)/c.Sidecars, (i+1)*len(files)/c.Sidecars
+		file := fmt.Sprintf("%s%02d.parquet", someUUID[:34], i)
+		t.Store.Put(t.LogPath("_sidecars/"+file), Parquet(files[from:to]), c.At)
+		top = append(top, row{Sidecar: &sidecarRow{c.SidecarPath + file, 1}})
+	}
+	switch {
+	case c.Classic:
+		t.Store.Put(t.LogPath(name+".parquet"), Parquet(top), c.At)
+	case c.V2 == "json":
+		t.Store.Put(t.LogPath(name+"."+someUUID+".json"), lines(top), c.At)
+	default:
+		t.Store.Put(t.LogPath(name+"."+someUUID+".parquet"), Parquet(top), c.At)
+	}
+}
+
+// Parquet writes rows as Spark does.
+func Parquet(rows []row) string {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, parquet.Compression(&parquet.Snappy), parquet.CreatedBy("parquet-mr", "1.15.2", "made for a test"))
+	if _, err := w.Write(rows); err != nil {
+		panic(err)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// lines writes rows as JSON.
+func lines(rows []row) string {
+	var all []string
+	for _, r := range rows {
+		switch {
+		case r.Top != nil:
+			all = append(all, encode(map[string]any{"checkpointMetadata": map[string]any{"version": r.Top.Version}}))
+		case r.Sidecar != nil:
+			all = append(all, encode(map[string]any{"sidecar": map[string]any{"path": r.Sidecar.Path, "sizeInBytes": 1}}))
+		case r.Protocol != nil:
+			p := Protocol{int(r.Protocol.Reader), int(r.Protocol.Writer), r.Protocol.ReaderFeatures, r.Protocol.WriterFeatures}
+			all = append(all, encode(map[string]any{"protocol": p}))
+		case r.Metadata != nil:
+			m := r.Metadata
+			all = append(all, encode(map[string]any{"metaData": map[string]any{"id": m.ID, "schemaString": m.Schema, "partitionColumns": m.Columns, "configuration": m.Configuration}}))
+		case r.Add != nil:
+			all = append(all, encode(map[string]any{"add": map[string]any{"path": r.Add.Path, "size": r.Add.Size, "deletionVector": vectorOf(r.Add.Vector)}}))
+		case r.Remove != nil:
+			all = append(all, encode(map[string]any{"remove": map[string]any{"path": r.Remove.Path, "deletionTimestamp": r.Remove.Deleted, "deletionVector": vectorOf(r.Remove.Vector)}}))
+		}
+	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+func vectorOf(v *vectorRow) *Vector {
+	if v == nil {
+		return nil
+	}
+	return &Vector{v.Type, v.Path, v.Offset}
+}

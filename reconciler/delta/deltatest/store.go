@@ -1,0 +1,173 @@
+// Package deltatest makes Delta tables for tests: in memory, of any age, and as wrong as a test
+// wants them.
+package deltatest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Store is one in memory. It may be read by many at a time.
+type Store struct {
+	Now time.Time
+	// Fail is asked before each call, with "list", "walk" (a deep list) or "get" and a path; nil:
+	// nothing fails.
+	Fail func(call, path string) error
+	// Calls counts them.
+	Calls map[string]int
+
+	mu      sync.Mutex
+	failing sync.Mutex
+	files   map[string]object
+}
+
+type object struct {
+	content []byte
+	size    int64
+	written time.Time
+}
+
+// NewStore makes an empty store whose clock shows a time.
+func NewStore(now time.Time) *Store {
+	return &Store{Now: now, files: map[string]object{}, Calls: map[string]int{}}
+}
+
+// Put writes a file.
+func (s *Store) Put(path, content string, written time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[path] = object{[]byte(content), int64(len(content)), written}
+}
+
+// Sized writes a file of which nobody reads the content.
+func (s *Store) Sized(path string, size int64, written time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[path] = object{nil, size, written}
+}
+
+// Touch changes when a file was written.
+func (s *Store) Touch(path string, written time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.files[path]
+	one.written = written
+	s.files[path] = one
+}
+
+// Overwrite changes the content of a file and nothing else of it.
+func (s *Store) Overwrite(path string, change func(string) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.files[path]
+	one.content = []byte(change(string(one.content)))
+	s.files[path] = one
+}
+
+// Delete removes files.
+func (s *Store) Delete(paths ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range paths {
+		delete(s.files, p)
+	}
+}
+
+// Paths are those of all files, in order.
+func (s *Store) Paths() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.files))
+}
+
+// Has tells whether a file is there.
+func (s *Store) Has(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.files[path]
+	return ok
+}
+
+// Read gives the content of a file.
+func (s *Store) Read(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.files[path].content)
+}
+
+func (s *Store) call(what, path string) error {
+	s.mu.Lock()
+	s.Calls[what]++
+	fail := s.Fail
+	s.mu.Unlock()
+	if fail == nil {
+		return nil
+	}
+	s.failing.Lock() // Fail may change the store, and is asked once at a time
+	defer s.failing.Unlock()
+	return fail(what, path)
+}
+
+// List lists as an S3 store does. See delta.Store.
+func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time) error) error {
+	call := "list"
+	if deep {
+		call = "walk"
+	}
+	if err := s.call(call, folder); err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	for _, path := range s.Paths() {
+		rest, below := strings.CutPrefix(path, folder)
+		if !below {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		name, _, nested := strings.Cut(rest, "/")
+		switch {
+		case nested && !deep && !told[name]:
+			told[name] = true
+			if err := each(folder+name+"/", 0, time.Time{}); err != nil {
+				return err
+			}
+			continue
+		case nested && !deep:
+			continue
+		}
+		s.mu.Lock()
+		one := s.files[path]
+		s.mu.Unlock()
+		if err := each(path, one.size, one.written); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get reads a file. See delta.Store.
+func (s *Store) Get(_ context.Context, path string) (io.ReadCloser, error) {
+	if err := s.call("get", path); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, ok := s.files[path]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	return io.NopCloser(bytes.NewReader(one.content)), nil
+}
+
+// Clock is the store's.
+func (s *Store) Clock() time.Time { return s.Now }

@@ -1,0 +1,173 @@
+package delta
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Options say what to plan.
+type Options struct {
+	Places    []Place
+	Unseen    []proof.Unseen // places that are known not to be seen
+	Retention spec.Retention
+	Now       func() time.Time // the agent's clock
+	// Goes hears of every file that may go, table by table; nil: nobody does. An error ends the
+	// plan.
+	Goes func(table proof.Table, f proof.File, c proof.Class) error
+	// Progress hears how far a look has come, from one goroutine; nil: nobody does.
+	Progress func(Progress)
+}
+
+// Progress is how far a look at all tables has come.
+type Progress struct {
+	Table         string // the one that is looked at
+	Done, Tables  int
+	Files, Listed int64 // of all tables so far: how many were listed, and their bytes
+}
+
+// planning is one look at all tables.
+type planning struct {
+	retention spec.Retention
+	now       func() time.Time
+	progress  *meter
+	clones    proof.Clones
+}
+
+// Plan looks at every table below the places and says what of it could go. It changes nothing.
+// The error is that of ctx; what else goes wrong is in the report.
+func Plan(ctx context.Context, o Options) (proof.Report, error) {
+	p := &planning{retention: o.Retention, now: o.Now, progress: &meter{tell: o.Progress}}
+	r := proof.Report{At: o.Now(), Tables: []proof.Table{}, Unseen: o.Unseen}
+	var all []found
+	for _, place := range o.Places {
+		some, err := p.discover(ctx, place)
+		if cause := context.Cause(ctx); cause != nil {
+			return r, cause
+		}
+		if err != nil {
+			r.Unseen = append(r.Unseen, proof.Unseen{Place: place.URL, Why: err.Error()})
+		}
+		all = append(all, some...)
+	}
+	tables, err := p.lookAtAll(ctx, all)
+	defer closeAll(tables)
+	if err != nil {
+		return r, err
+	}
+	if err := p.spare(tables, len(r.Unseen) > 0); err != nil {
+		return r, err
+	}
+	for _, t := range tables {
+		t.Guard(t.rule)
+		r.Tables = append(r.Tables, t.Table)
+		r.Goes.Files += t.Goes.Files
+		r.Goes.Bytes += t.Goes.Bytes
+		if err := p.tellOf(t, o.Goes); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// lookAtAll looks at one table after the other: each takes memory and the store's attention.
+func (p *planning) lookAtAll(ctx context.Context, all []found) (tables []*looked, err error) {
+	for i, f := range all {
+		p.progress.table(f, i, len(all))
+		one, err := p.look(ctx, f)
+		if err != nil {
+			return tables, err
+		}
+		tables = append(tables, one)
+	}
+	return tables, nil
+}
+
+func closeAll(tables []*looked) {
+	for _, t := range tables {
+		if t.candidates != nil {
+			_ = t.candidates.close() // it was read
+		}
+	}
+}
+
+// spare takes files from the plans that other tables use, and stops all plans while there is a
+// table that may use some and could not be read.
+func (p *planning) spare(tables []*looked, unseen bool) error {
+	unknown := ""
+	for _, t := range tables {
+		if t.state == nil {
+			unknown = t.Place
+			continue
+		}
+		p.clones.Add(t.state)
+		t.state = nil // it holds most of the memory
+	}
+	for _, t := range tables {
+		if t.candidates == nil {
+			continue
+		}
+		n := 0
+		err := t.candidates.each(func(f proof.File, class int) error {
+			if p.clones.Use(t.root, f.Key) {
+				t.Spare(f.Size, proof.Class(class))
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Place, err)
+		}
+		t.Findings = append(t.Findings, proof.Shared(n, unknown, unseen)...)
+	}
+	return nil
+}
+
+// tellOf tells of every file of a table that may go.
+func (p *planning) tellOf(t *looked, goes func(proof.Table, proof.File, proof.Class) error) error {
+	if goes == nil || t.Goes.Files == 0 {
+		return nil
+	}
+	return t.candidates.each(func(f proof.File, class int) error {
+		if p.clones.Use(t.root, f.Key) {
+			return nil
+		}
+		return goes(t.Table, f, proof.Class(class))
+	})
+}
+
+// meter counts what was done and tells of it now and then.
+type meter struct {
+	tell func(Progress)
+	Progress
+}
+
+// tellEvery is how many files are listed between two reports of progress.
+const tellEvery = 10_000
+
+func (m *meter) say() {
+	if m.tell != nil {
+		m.tell(m.Progress)
+	}
+}
+
+func (m *meter) found(n int) {
+	m.Tables = n
+	m.say()
+}
+
+func (m *meter) table(f found, i, n int) {
+	m.Table, m.Done, m.Tables = string(f.root), i, n
+	m.say()
+}
+
+func (m *meter) listed(size int64) {
+	m.Files++
+	m.Listed += size
+	if m.Files%tellEvery == 0 {
+		m.say()
+	}
+}

@@ -1,0 +1,63 @@
+package proof
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// File is one that was listed below the root of a table.
+type File struct {
+	Key     string // relative to the root
+	Size    int64
+	Written time.Time // by the store's clock
+}
+
+// logFolder is where a table's log is.
+const logFolder = "_delta_log"
+
+// InLog tells whether a file belongs to the table's log, and its name there.
+func (f File) InLog() (name string, ok bool) { return strings.CutPrefix(f.Key, logFolder+"/") }
+
+const changeFolder = "_change_data"
+
+// hidden tells whether readers of the table never see the file: a part of its path begins with
+// _ or a dot, and is neither change data nor a partition.
+func hidden(key string, partitions []string) bool {
+	for part := range strings.SplitSeq(key, "/") {
+		if !strings.HasPrefix(part, "_") && !strings.HasPrefix(part, ".") || part == changeFolder {
+			continue
+		}
+		column, _, partition := strings.Cut(part, "=")
+		if !partition || !slices.Contains(partitions, column) {
+			return true
+		}
+	}
+	return false
+}
+
+// changeData tells whether a file was written to be read as changes of the table.
+func changeData(key string) bool {
+	return slices.Contains(strings.Split(path.Dir(key), "/"), changeFolder)
+}
+
+// foreign tells whether no writer of Delta gives its files such a name.
+func foreign(key string) bool {
+	base := path.Base(key)
+	vector := strings.Contains(base, "deletion_vector") && strings.HasSuffix(base, ".bin")
+	return !strings.HasSuffix(base, ".parquet") && !vector && !changeData(key)
+}
+
+// Nested is the folder of another table that a listed file shows to be below this one, with a
+// slash at its end; all of it is left alone. For "" the other table has the same root.
+func (f File) Nested() (folder string, ok bool) {
+	parts := strings.Split(f.Key, "/")
+	for i, part := range parts[:len(parts)-1] {
+		iceberg := part == "metadata" && i == len(parts)-2 && strings.HasSuffix(parts[i+1], ".metadata.json")
+		if iceberg || part == ".hoodie" || part == logFolder && i > 0 {
+			return strings.TrimPrefix(strings.Join(parts[:i], "/")+"/", "/"), true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,348 @@
+package proof
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Terms are what a replay is about.
+type Terms struct {
+	Root   Root
+	Log    Log
+	Head   Head
+	Rule   spec.RetentionRule
+	Now    time.Time
+	Cutoff time.Time
+	Listed int64 // the newest version when its files were listed
+	// Newest is the checkpoint that the state is made of, and Witness an older one that the
+	// second witness begins with; nil where there is none.
+	Newest, Witness *Checkpoint
+}
+
+// Replay takes a table's history, newest commit first, then the checkpoint of the second
+// witness, then the newest one, and knows then what is live and what stays. The order is what
+// makes each action final when it is heard: a file is live if nothing newer mentions it.
+type Replay struct {
+	Terms
+	facts
+	newest, witness int64 // versions; -1 without a checkpoint
+	times           map[int64]time.Time
+	since           time.Time // the time of the oldest commit of the run
+	inForce         Version   // the one of the cutoff, if the run reaches back to it
+	writer          string    // of the newest version
+	pinned          int64     // the oldest version to stay readable; -1 for none
+	abroad          map[digest]bool
+
+	liveFiles, liveBytes int64
+	spellings            samples // removals that are spelled unlike what they remove
+	stale                samples // files that the newest checkpoint has and the log removed
+	alternatives         []alternative
+}
+
+// alternative is a live file that may be there under other names.
+type alternative struct{ own, other digest }
+
+// NewReplay begins one.
+func NewReplay(t Terms) *Replay {
+	r := &Replay{
+		Terms: t, facts: facts{known: map[digest]mark{}}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
+		times: CommitTimes(append(append([]LogFile{}, t.Log.Below...), t.Log.Run...)), abroad: map[digest]bool{},
+	}
+	if t.Newest != nil {
+		r.newest = t.Newest.Version
+	}
+	if t.Witness != nil {
+		r.witness = t.Witness.Version
+	}
+	if len(t.Rule.KeepVersions) > 0 {
+		r.pinned = t.Rule.KeepVersions[0]
+	}
+	return r
+}
+
+// Commit hears of one commit.
+func (r *Replay) Commit(c Commit) error {
+	at, err := r.timeOf(c)
+	if err != nil {
+		return err
+	}
+	if err := r.Head.admit(c); err != nil {
+		return err
+	}
+	if c.Version == r.Log.Start() {
+		r.since = at
+	}
+	if c.Version == r.Log.Version {
+		r.writer = c.Info.Engine
+	}
+	if c.Version >= r.Log.Start() && !at.After(r.Cutoff) && r.inForce.At.IsZero() {
+		r.inForce = Version{c.Version, at}
+	}
+	// What a commit adds counts more than what it removes: one names both for the same file,
+	// with another vector, in any order.
+	for _, a := range c.Adds {
+		if err := r.added(c.Version, a); err != nil {
+			return fmt.Errorf("version %d: %w", c.Version, err)
+		}
+	}
+	for _, m := range c.Removes {
+		if err := r.removed(c.Version, at, m); err != nil {
+			return fmt.Errorf("version %d: %w", c.Version, err)
+		}
+	}
+	for _, raw := range c.Changes {
+		p := r.Root.Read(raw)
+		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() {
+			r.expire(p, vectorFile{})
+		} else {
+			r.protect(p, vectorFile{})
+		}
+	}
+	return nil
+}
+
+// timeOf is when a version came to be.
+func (r *Replay) timeOf(c Commit) (time.Time, error) {
+	since, clocked := r.Head.clockedSince, r.Head.clocked
+	if !clocked || c.Version < since {
+		return r.times[c.Version], nil
+	}
+	if c.Info.InCommit.IsZero() {
+		return time.Time{}, fmt.Errorf("version %d has no in-commit timestamp, though the table has them since version %d", c.Version, since)
+	}
+	return c.Info.InCommit, nil
+}
+
+// added hears that a commit adds a file.
+func (r *Replay) added(version int64, a Add) error {
+	p, v, err := r.read(a.Path, a.Vector)
+	if err != nil {
+		return err
+	}
+	if version < r.Log.Start() {
+		r.markAll(p, markNamed)
+		return nil
+	}
+	r.set(r.of(ofFile, p.Key), markAdded)
+	if version <= r.witness {
+		return nil // the witness's checkpoint knows what became of it
+	}
+	first := r.mention(version, p, a.Path, a.Vector, 0)
+	if first.meant {
+		r.set(first.name, markWitness)
+		if version > r.newest {
+			r.live(version, first.name, p, v, a)
+		}
+	}
+	if first.meant || first.spelled {
+		r.keep(p, v)
+	}
+	if !first.meant && first.spelled && r.known[first.name]&markRemoved != 0 {
+		r.spellings.add(a.Path)
+	}
+	return nil
+}
+
+// removed hears that a commit removes a file.
+func (r *Replay) removed(version int64, at time.Time, m Remove) error {
+	p, v, err := r.read(m.Path, m.Vector)
+	if err != nil {
+		return err
+	}
+	if m.Deleted.After(at) {
+		at = m.Deleted
+	}
+	switch {
+	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned:
+		r.keep(p, v)
+	case version < r.Log.Start():
+		r.markAll(p, markNamed)
+	default:
+		r.expire(p, v)
+	}
+	if version >= r.Log.Start() && version > r.witness {
+		r.mention(version, p, m.Path, m.Vector, markRemoved)
+	}
+	return nil
+}
+
+// first tells of a file that is mentioned whether nothing newer mentions it: by what it means,
+// and as it is spelled.
+type first struct {
+	name           digest
+	meant, spelled bool
+}
+
+// mention notes that a version mentions a file.
+func (r *Replay) mention(version int64, p Path, raw string, v Vector, also mark) first {
+	name, spelled := r.name(p.Key, v), r.spelled(raw, v)
+	if raw == p.Key {
+		spelled = name // most are: this saves half of the memory
+	}
+	was := first{name, r.known[name]&markSeen == 0, r.known[spelled]&markSpelled == 0}
+	r.set(spelled, markSpelled)
+	if was.meant {
+		also |= markSeen
+		if version > r.newest {
+			also |= markLater
+		}
+		r.set(name, also)
+	}
+	return was
+}
+
+// Witness hears of a file of the second witness's checkpoint.
+func (r *Replay) WitnessAdd(a Add) error {
+	p, v, err := r.read(a.Path, a.Vector)
+	if err != nil {
+		return err
+	}
+	first := r.mention(r.witness, p, a.Path, a.Vector, 0)
+	if first.meant {
+		r.set(first.name, markWitness)
+	}
+	if first.meant || first.spelled {
+		r.keep(p, v)
+	}
+	if !first.meant && first.spelled && r.known[first.name]&markRemoved != 0 {
+		r.spellings.add(a.Path)
+	}
+	return nil
+}
+
+// NewestAdd hears of a file of the newest checkpoint.
+func (r *Replay) NewestAdd(a Add) error {
+	p, v, err := r.read(a.Path, a.Vector)
+	if err != nil {
+		return err
+	}
+	name := r.name(p.Key, a.Vector)
+	m := r.known[name]
+	switch {
+	case m&markLater == 0:
+		if m&markSeen != 0 && m&markRemoved != 0 {
+			r.stale.add(a.Path)
+		}
+		r.live(r.newest, name, p, v, a)
+		r.keep(p, v)
+	case m&markRemoved != 0 && !r.saidSo(a):
+		r.spellings.add(a.Path)
+		r.keep(p, v)
+	}
+	return nil
+}
+
+// saidSo tells whether a commit mentions a file spelled in the same way.
+func (r *Replay) saidSo(a Add) bool {
+	if p := r.Root.Read(a.Path); p.Key == a.Path {
+		return r.known[r.name(p.Key, a.Vector)]&markSpelled != 0
+	}
+	return r.known[r.spelled(a.Path, a.Vector)]&markSpelled != 0
+}
+
+// CheckpointRemove hears of a file that a checkpoint remembers to be removed.
+func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
+	p, v, err := r.read(m.Path, m.Vector)
+	if err != nil {
+		return err
+	}
+	at := m.Deleted
+	if at.IsZero() {
+		at = r.timeOfCheckpoint(c)
+	}
+	switch {
+	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
+		r.keep(p, v)
+	default:
+		r.expire(p, v)
+	}
+	return nil
+}
+
+// timeOfCheckpoint is the latest that something in it can have happened.
+func (r *Replay) timeOfCheckpoint(c *Checkpoint) time.Time {
+	if at, ok := r.times[c.Version]; ok && !r.Head.clocked {
+		return at
+	}
+	return r.Now
+}
+
+// read reads a path and its vector.
+func (r *Replay) read(raw string, vector Vector) (Path, vectorFile, error) {
+	if strings.ContainsRune(raw, utf8.RuneError) || strings.ContainsRune(vector.Path, utf8.RuneError) {
+		return Path{}, vectorFile{}, fmt.Errorf("the path %q is not UTF-8, so nobody can say which file it means", raw)
+	}
+	p := r.Root.Read(raw)
+	relative, uuid, uri, err := vector.File()
+	if err != nil {
+		return Path{}, vectorFile{}, err
+	}
+	v := vectorFile{relative: relative, uuid: uuid}
+	if uri != "" {
+		away := r.Root.Read(uri)
+		v.away = &away
+	}
+	return p, v, nil
+}
+
+// keep protects a file, and remembers where it is if that is in another folder.
+func (r *Replay) keep(p Path, v vectorFile) {
+	r.protect(p, v)
+	for _, one := range []*Path{&p, v.away} {
+		if one == nil || one.Inside {
+			continue
+		}
+		for _, key := range append([]string{one.Key}, one.Others...) {
+			r.abroad[r.of(ofFile, key)] = true
+		}
+		r.abroad[r.of(ofBase, one.Base)] = true
+	}
+}
+
+// live counts a live file, and expects it to be listed if it was there by then.
+func (r *Replay) live(version int64, name digest, p Path, v vectorFile, a Add) {
+	r.set(name, markLive)
+	r.liveFiles++
+	r.liveBytes += a.Size
+	if version > r.Listed {
+		return
+	}
+	if p.Inside {
+		r.expect(r.of(ofFile, p.Key))
+		for _, other := range p.Others {
+			r.alternatives = append(r.alternatives, alternative{r.of(ofFile, p.Key), r.of(ofFile, other)})
+		}
+	}
+	if v.uuid != "" {
+		r.expect(r.of(ofUUID, v.uuid))
+	}
+	if v.away != nil && v.away.Inside {
+		r.expect(r.of(ofFile, v.away.Key))
+	}
+}
+
+func (r *Replay) expect(d digest) { r.set(d, markExpected) }
+
+// samples counts things and keeps the first few.
+type samples struct {
+	n     int
+	first []string
+}
+
+const samplesKept = 3
+
+func (s *samples) add(text string) {
+	if s.n++; len(s.first) < samplesKept {
+		s.first = append(s.first, text)
+	}
+}
+
+// String is "3, such as a and b".
+func (s samples) String() string {
+	text := fmt.Sprintf("%d, such as %s", s.n, strings.Join(s.first, ", "))
+	return text
+}

@@ -1,0 +1,50 @@
+package proof
+
+import "time"
+
+// Report is what a look at all tables came to.
+type Report struct {
+	At     time.Time `json:"at"`
+	Tables []Table   `json:"tables"`
+	Unseen []Unseen  `json:"unseen,omitempty"`
+	Goes   Amount    `json:"goes"` // of all tables
+}
+
+// Unseen is a place that could not be searched for tables.
+type Unseen struct {
+	Place string `json:"place"`
+	Why   string `json:"why"`
+}
+
+// Status is what a report comes to.
+type Status int
+
+// The statuses, the gravest last.
+const (
+	StatusInPolicy Status = iota
+	StatusReclaimable
+	StatusRefused  // a table was refused, or a guard stopped its plan
+	StatusCritical // a live file is missing
+)
+
+// Status is that of the gravest table.
+func (r Report) Status() Status {
+	worst := StatusInPolicy
+	for _, t := range r.Tables {
+		worst = max(worst, t.status())
+	}
+	return worst
+}
+
+func (t *Table) status() Status {
+	_, differs := t.Find(FoundProperty)
+	switch worst := t.Worst(); {
+	case worst == EffectCritical:
+		return StatusCritical
+	case worst != EffectNote:
+		return StatusRefused
+	case t.Goes.Files > 0 || differs:
+		return StatusReclaimable
+	}
+	return StatusInPolicy
+}

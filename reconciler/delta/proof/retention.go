@@ -1,0 +1,156 @@
+package proof
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// Class is what a listed file is to its table.
+type Class int
+
+// The classes. Only Dead, Orphan, Change and Foreign can ever go.
+const (
+	Live     Class = iota // the newest version has it
+	Window                // a version that stays readable has it, or may have it
+	Young                 // nothing has it, and it was written too lately: it may not be committed yet
+	Dead                  // it was removed from the table before the cutoff: class A of evidence
+	Orphan                // no version since the cutoff knew it, and all are known: class B
+	Change                // change data that nobody can be reading any more
+	Unproven              // nothing has it, and the log does not reach back far enough to show that: class C
+	Anomaly               // it was added and never removed, and is not in the table: class D
+	Foreign               // no writer of Delta gives its files such a name
+	Hidden                // readers never see it
+	Nested                // another table's
+	Marker                // an empty key that stands for a folder
+)
+
+// Judge says what a file is to the table, once the replay has heard everything. Each file is
+// judged once: what is judged is noted to be there.
+func (s *State) Judge(f File) Class {
+	own, byName := s.at(f.Key)
+	s.list(f.Key)
+	protected := (own|byName)&markProtected != 0
+	switch {
+	case f.Key == "" || f.Key[len(f.Key)-1] == '/':
+		return Marker
+	case s.nested(f.Key):
+		return Nested
+	case protected && (own|byName)&markExpected != 0:
+		return Live
+	case protected:
+		return Window
+	case hidden(f.Key, s.partitions):
+		return Hidden
+	case !f.Written.Before(s.youngest):
+		return Young
+	case own&markExpired != 0 && changeData(f.Key):
+		return Change
+	case own&markExpired != 0:
+		return Dead
+	case own&markAdded != 0:
+		return Anomaly
+	case own&markNamed != 0:
+		return Unproven
+	case foreign(f.Key):
+		return Foreign
+	case !s.covered:
+		return Unproven
+	case changeData(f.Key):
+		return Change
+	}
+	return Orphan
+}
+
+// Goes tells whether the rule of the table lets files of a class go.
+func (s *State) Goes(c Class) bool {
+	switch c {
+	case Dead:
+		return true
+	case Orphan:
+		return !s.Rule.KeepOrphans
+	case Change:
+		return s.Rule.ChangeData
+	case Foreign:
+		return s.Rule.ForeignFiles && s.covered
+	}
+	return false
+}
+
+// State is a replay that has heard everything.
+type State struct {
+	*Replay
+	partitions []string
+	youngest   time.Time // what was written at this time or later stays
+	covered    bool      // every removal since the cutoff is known
+	others     []string  // folders of other tables, with a slash at their ends
+}
+
+// Finish ends a replay. Nested are the folders of other tables below the root; the error says
+// that one has the same root.
+func (r *Replay) Finish(nested []string) (*State, []Finding, error) {
+	s := &State{Replay: r, partitions: r.Head.Metadata.PartitionColumns, youngest: r.Cutoff}
+	if least := r.Now.Add(-r.Rule.MinAge); least.Before(s.youngest) {
+		s.youngest = least
+	}
+	for _, folder := range nested {
+		if folder == "" && !r.Head.Metadata.Properties.uniform() {
+			return nil, nil, &Refusal{Why: "its folder is that of a table of another format too"}
+		}
+		s.others = append(s.others, cmp.Or(folder, icebergFolder))
+	}
+	s.covered = r.covers()
+	return s, append(r.doubts(), r.pins()...), nil
+}
+
+// icebergFolder is where a table that is kept as one of Iceberg too has the metadata of that.
+const icebergFolder = "metadata/"
+
+// covers tells whether the commits reach back to the cutoff without a gap, so that every removal
+// since then is known. A checkpoint is no substitute: it remembers removals for as long as the
+// table said whenever one was written, which may have been shorter than it says now.
+func (r *Replay) covers() bool {
+	return len(r.Log.Run) > 0 && !r.since.IsZero() && !r.since.After(r.Cutoff)
+}
+
+// Missing counts live files that were not among those judged.
+func (s *State) Missing() int {
+	n := 0
+	for _, a := range s.alternatives {
+		if s.known[a.other]&markListed != 0 {
+			s.set(a.own, markListed)
+		}
+	}
+	for _, m := range s.known {
+		if m&markExpected != 0 && m&markListed == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Version is one that can be read.
+type Version struct {
+	Version int64     `json:"version"`
+	At      time.Time `json:"at,omitzero"` // zero when nobody knows
+}
+
+// Readable is the oldest version that can be read when all has gone that may: the log has to
+// hold it, and it has to be the one of the cutoff or newer.
+func (s *State) Readable() Version {
+	oldest := Version{Version: s.Log.Oldest()}
+	oldest.At = s.times[oldest.Version]
+	if s.inForce.Version > oldest.Version && !s.inForce.At.IsZero() {
+		return s.inForce
+	}
+	return oldest
+}
+
+func (s *State) nested(key string) bool {
+	for _, folder := range s.others {
+		if strings.HasPrefix(key, folder) {
+			return true
+		}
+	}
+	return false
+}

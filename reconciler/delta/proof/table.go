@@ -1,0 +1,170 @@
+package proof
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Amount is how much of something there is.
+type Amount struct {
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+}
+
+func (a *Amount) add(size int64) {
+	a.Files++
+	a.Bytes += size
+}
+
+// Table is what would be done to one table, and what was found about it.
+type Table struct {
+	Name     string    `json:"name"` // "" if its folder gives it none
+	Place    string    `json:"place"`
+	Version  int64     `json:"version"`
+	Features []string  `json:"features,omitempty"`
+	Policy   string    `json:"policy"`
+	Excluded bool      `json:"excluded,omitempty"`
+	Keep     string    `json:"keep,omitempty"` // what is kept for how long: the longest of rule, table and floor
+	Cutoff   time.Time `json:"cutoff,omitzero"`
+	Files    int64     `json:"files"` // of the newest version, wherever they are
+
+	Live     Amount `json:"live"`
+	Window   Amount `json:"in_window"` // left the newest version, and stay
+	Young    Amount `json:"young"`
+	Dead     Amount `json:"dead"`
+	Orphans  Amount `json:"orphans"`
+	Changes  Amount `json:"change_data"`
+	Unproven Amount `json:"unproven"`
+	Foreign  Amount `json:"foreign"`
+	Others   Amount `json:"left_alone"` // hidden, of other tables, empty keys
+	Log      Amount `json:"log"`
+	Listed   Amount `json:"listed"`
+
+	// Goes is what may go, Held what could but for a finding.
+	Goes     Amount    `json:"goes"`
+	Held     Amount    `json:"held"`
+	Readable *Version  `json:"oldest_readable,omitempty"` // afterwards
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Count adds a judged file. goes tells whether the rule lets it go.
+func (t *Table) Count(f File, c Class, goes bool) {
+	t.Listed.add(f.Size)
+	t.of(c).add(f.Size)
+	if goes {
+		t.Goes.add(f.Size)
+	}
+}
+
+func (t *Table) of(c Class) *Amount {
+	switch c {
+	case Live:
+		return &t.Live
+	case Window:
+		return &t.Window
+	case Young:
+		return &t.Young
+	case Dead:
+		return &t.Dead
+	case Orphan:
+		return &t.Orphans
+	case Change:
+		return &t.Changes
+	case Unproven, Anomaly:
+		return &t.Unproven
+	case Foreign:
+		return &t.Foreign
+	case Hidden, Nested, Marker:
+		return &t.Others
+	}
+	panic(fmt.Sprintf("class %d", c))
+}
+
+// CountLog adds a file of the log.
+func (t *Table) CountLog(size int64) { t.Log.add(size) }
+
+// Spare takes a file back that something else turned out to use.
+func (t *Table) Spare(size int64, c Class) {
+	for _, a := range []*Amount{&t.Goes, t.of(c)} {
+		a.Files--
+		a.Bytes -= size
+	}
+	t.Window.add(size)
+}
+
+// Guard holds the plan against what the rule allows at most, and stops it when anything that was
+// found says so.
+func (t *Table) Guard(rule spec.RetentionRule) {
+	t.Findings = append(t.Findings, t.excess(rule)...)
+	if t.Worst() != EffectNote {
+		t.Held, t.Goes, t.Readable = t.Goes, Amount{}, nil
+	}
+}
+
+func (t *Table) excess(rule spec.RetentionRule) []Finding {
+	var all []Finding
+	files, bytes := part(t.Goes.Files, t.Listed.Files), part(t.Goes.Bytes, t.Listed.Bytes)
+	if t.Files == 0 && t.Goes.Files > 0 {
+		all = append(all, stop(FoundGuard, "the table has no live file, and %d others: it may be another table than it was", t.Listed.Files))
+	}
+	if most := max(files, bytes); most > rule.MaxRatio {
+		all = append(all, stop(FoundGuard, "%.0f %% of the table would go, and max_delete_ratio allows %.0f %%", 100*most, 100*rule.MaxRatio))
+	}
+	if t.Goes.Files > rule.MaxFiles {
+		all = append(all, stop(FoundGuard, "%d files would go, and max_delete_files allows %d", t.Goes.Files, rule.MaxFiles))
+	}
+	if t.Goes.Bytes > rule.MaxBytes {
+		all = append(all, stop(FoundGuard, "%d bytes would go, and max_delete_bytes allows %d", t.Goes.Bytes, rule.MaxBytes))
+	}
+	return all
+}
+
+func part(some, all int64) float64 {
+	if all == 0 {
+		return 0
+	}
+	return float64(some) / float64(all)
+}
+
+// Worst is the effect of the gravest finding.
+func (t *Table) Worst() Effect {
+	order := []Effect{EffectNote, EffectStop, EffectRefuse, EffectCritical}
+	worst := 0
+	for _, f := range t.Findings {
+		for i, e := range order {
+			if f.Effect == e {
+				worst = max(worst, i)
+			}
+		}
+	}
+	return order[worst]
+}
+
+// Find tells whether something of a kind was found.
+func (t *Table) Find(k Kind) (Finding, bool) {
+	for _, f := range t.Findings {
+		if f.Kind == k {
+			return f, true
+		}
+	}
+	return Finding{}, false
+}
+
+// NameOf names a table after its folder, as the warehouse of a Hive Metastore is laid out:
+// "bronze.events" for bronze.db/events, "default.events" for one directly in the place that was
+// searched.
+func NameOf(searched, root string) string {
+	rest, below := strings.CutPrefix(root, searched+"/")
+	if !below {
+		return ""
+	}
+	parts := strings.Split(rest, "/")
+	database := "default"
+	if n := len(parts); n > 1 {
+		database = strings.TrimSuffix(parts[n-2], ".db")
+	}
+	return database + "." + parts[len(parts)-1]
+}

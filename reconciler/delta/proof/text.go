@@ -1,0 +1,134 @@
+package proof
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/flumendata/flumen-agent/reconciler/plan"
+)
+
+// Text writes the report for people: a line for each table, and below it what is not usual.
+func (r Report) Text(w io.Writer, paint plan.Paint) {
+	for _, u := range r.Unseen {
+		fmt.Fprintf(w, "%s: %s\n", u.Place, paint.On(plan.Red, "could not be searched for tables: "+u.Why))
+	}
+	for _, t := range r.Tables {
+		t.text(w, paint)
+	}
+	switch n := len(r.Tables); {
+	case n == 0 && len(r.Unseen) == 0:
+		fmt.Fprintln(w, "No Delta tables were found.")
+	case n > 0:
+		fmt.Fprintf(w, "%s: %s can go. Nothing was removed.\n", count(int64(n), "table"), r.Goes)
+	}
+}
+
+// text writes one table.
+func (t *Table) text(w io.Writer, paint plan.Paint) {
+	fmt.Fprintf(w, "%s: %s\n", paint.On(plan.Bold, t.called()), t.outcome())
+	if line := t.amounts(); line != "" {
+		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
+	}
+	for _, f := range t.Findings {
+		fmt.Fprintf(w, "    %s: %s\n", paint.On(f.Effect.colour(), string(f.Kind)), f.Says)
+	}
+}
+
+func (e Effect) colour() string {
+	switch e {
+	case EffectStop, EffectRefuse:
+		return plan.Yellow
+	case EffectCritical:
+		return plan.Red
+	}
+	return plan.Blue
+}
+
+// called is the table's name, or its place if it has none.
+func (t *Table) called() string {
+	if t.Name == "" {
+		return t.Place
+	}
+	return t.Name
+}
+
+// outcome is what may go, and what can be read afterwards.
+func (t *Table) outcome() string {
+	switch {
+	case t.Excluded:
+		return "left alone, as a rule says"
+	case t.Worst() == EffectRefuse:
+		return "refused"
+	case t.Held.Files > 0:
+		return fmt.Sprintf("nothing goes: %s are held by what was found", t.Held)
+	case t.Goes.Files == 0:
+		return "nothing to remove"
+	}
+	text := t.Goes.String() + " can go"
+	if v := t.Readable; v != nil {
+		text += "; oldest version you can read afterwards: " + v.String()
+	}
+	return text
+}
+
+// amounts lists what there is.
+func (t *Table) amounts() string {
+	var parts []string
+	for _, one := range []struct {
+		name string
+		Amount
+	}{
+		{"live", t.Live}, {"kept for older versions", t.Window}, {"written lately", t.Young}, {"removed long ago", t.Dead},
+		{"orphans", t.Orphans}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"log", t.Log},
+	} {
+		if one.Files > 0 {
+			parts = append(parts, one.name+" "+one.Amount.String())
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// String is "1,204 files, 88.0 GiB".
+func (a Amount) String() string { return count(a.Files, "file") + ", " + size(a.Bytes) }
+
+// String is "412, 2026-10-23".
+func (v Version) String() string {
+	if v.At.IsZero() {
+		return fmt.Sprint(v.Version)
+	}
+	return fmt.Sprintf("%d, %s", v.Version, v.At.UTC().Format("2006-01-02"))
+}
+
+// count is "1 file" or "1,204 files".
+func count(n int64, what string) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	if n != 1 {
+		what += "s"
+	}
+	return digits + " " + what
+}
+
+func size(n int64) string {
+	value, unit := float64(n), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if value < 1024 {
+			break
+		}
+		value, unit = value/1024, next
+	}
+	if unit == "B" || value >= 100 {
+		return fmt.Sprintf("%.0f %s", value, unit)
+	}
+	return fmt.Sprintf("%.1f %s", value, unit)
+}
+
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

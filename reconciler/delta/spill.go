@@ -1,0 +1,97 @@
+package delta
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+)
+
+// spill keeps a list of files on disk: a table may have more than fit into memory. It has no
+// name there, so that nothing is left of it. Of each key only what differs from the one before
+// is written.
+type spill struct {
+	file   *os.File
+	out    *bufio.Writer
+	last   string
+	n      int64
+	buffer []byte
+}
+
+func newSpill() (*spill, error) {
+	f, err := os.CreateTemp("", "flumen-list-")
+	if err != nil {
+		return nil, fmt.Errorf("keep a list of files on disk: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep a list of files on disk: %w", err), f.Close())
+	}
+	return &spill{file: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
+}
+
+// add writes a file down, with a note of one number.
+func (s *spill) add(f proof.File, tag int) error {
+	same := 0
+	for same < len(s.last) && same < len(f.Key) && s.last[same] == f.Key[same] {
+		same++
+	}
+	b := binary.AppendUvarint(s.buffer[:0], uint64(tag))
+	b = binary.AppendUvarint(b, uint64(same))
+	b = binary.AppendUvarint(b, uint64(len(f.Key)-same))
+	b = append(b, f.Key[same:]...)
+	b = binary.AppendVarint(b, f.Size)
+	b = binary.AppendVarint(b, f.Written.UnixMicro())
+	s.buffer, s.last = b, f.Key
+	s.n++
+	_, err := s.out.Write(b)
+	return err
+}
+
+// each reads them back, in the order in which they were added.
+func (s *spill) each(do func(f proof.File, tag int) error) error {
+	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	in, last := bufio.NewReaderSize(s.file, 1<<16), []byte{}
+	for range s.n {
+		f, tag, err := readSpilled(in, &last)
+		if err != nil {
+			return fmt.Errorf("read a list of files from disk: %w", err)
+		}
+		if err := do(f, tag); err != nil {
+			return err
+		}
+	}
+	_, err := s.file.Seek(0, io.SeekEnd)
+	return err
+}
+
+func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, tag int, err error) {
+	var head [3]uint64
+	for i := range head {
+		if head[i], err = binary.ReadUvarint(in); err != nil {
+			return f, 0, err
+		}
+	}
+	key := append((*last)[:head[1]], make([]byte, head[2])...)
+	if _, err = io.ReadFull(in, key[head[1]:]); err != nil {
+		return f, 0, err
+	}
+	*last = key
+	size, err := binary.ReadVarint(in)
+	if err != nil {
+		return f, 0, err
+	}
+	at, err := binary.ReadVarint(in)
+	return proof.File{Key: string(key), Size: size, Written: time.UnixMicro(at)}, int(head[0]), err
+}
+
+func (s *spill) close() error { return s.file.Close() }

@@ -1,0 +1,198 @@
+package delta
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+)
+
+// table is one that is looked at.
+type table struct {
+	store  Store
+	folder string     // in the store, with a slash at its end
+	root   proof.Root // the same as people and logs write it
+}
+
+// storeError is one of the store, and no fault of the table.
+type storeError struct{ cause error }
+
+func (e *storeError) Error() string { return e.cause.Error() }
+func (e *storeError) Unwrap() error { return e.cause }
+
+const logFolder = "_delta_log/"
+
+// listLog lists the table's log. The error says that commits may be known elsewhere.
+func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) {
+	var all []proof.LogFile
+	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time) error {
+		if name := path[len(t.folder+logFolder):]; name != "" && !strings.HasSuffix(name, "/") {
+			all = append(all, proof.ReadName(name, size, written))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, &storeError{fmt.Errorf("list its log: %w", err)}
+	}
+	return all, nil
+}
+
+// staged refuses a table with commits that its log does not know yet.
+func (t *table) staged(ctx context.Context) error {
+	for _, folder := range []string{"_staged_commits/", "_commits/"} {
+		err := t.store.List(ctx, t.folder+logFolder+folder, true, func(path string, _ int64, _ time.Time) error {
+			if strings.HasSuffix(path, "/") {
+				return nil // an empty key that stands for the folder
+			}
+			return &proof.Refusal{Why: "its log has staged commits, as a table whose catalog makes the commits: " + path[len(t.folder):]}
+		})
+		var refusal *proof.Refusal
+		if errors.As(err, &refusal) {
+			return err
+		}
+		if err != nil {
+			return &storeError{fmt.Errorf("list its log: %w", err)}
+		}
+	}
+	return nil
+}
+
+// read opens a file of the log.
+func (t *table) read(ctx context.Context, name string, use func(io.Reader) error) error {
+	r, err := t.store.Get(ctx, t.folder+logFolder+name)
+	if err != nil {
+		return &storeError{fmt.Errorf("read %s: %w", name, err)}
+	}
+	defer r.Close()
+	if err := use(&storeReader{r}); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+// storeReader marks what goes wrong while a file is read as an error of the store.
+type storeReader struct{ io.Reader }
+
+func (r *storeReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &storeError{err}
+	}
+	return n, err
+}
+
+// inMemory is the size up to which a file is held in memory while it is read from any place.
+const inMemory = 16 << 20
+
+// spool opens a file of the log to be read from any place.
+func (t *table) spool(ctx context.Context, name string, use func(io.ReaderAt, int64) error) error {
+	return t.read(ctx, name, func(r io.Reader) error {
+		var head bytes.Buffer
+		n, err := io.CopyN(&head, r, inMemory)
+		if errors.Is(err, io.EOF) {
+			return use(bytes.NewReader(head.Bytes()), n)
+		}
+		if err != nil {
+			return err
+		}
+		f, err := os.CreateTemp("", "flumen-checkpoint-")
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := os.Remove(f.Name()); err != nil {
+			return err
+		}
+		n, err = io.Copy(f, io.MultiReader(&head, r))
+		if err != nil {
+			return err
+		}
+		return use(f, n)
+	})
+}
+
+// readCommit reads one version.
+func (t *table) readCommit(ctx context.Context, f proof.LogFile) (proof.Commit, error) {
+	c := proof.Commit{Version: f.Version}
+	err := t.read(ctx, f.Name, func(r io.Reader) error { return readActions(r, &c) })
+	var store *storeError
+	switch {
+	case err == nil || context.Cause(ctx) != nil:
+		return c, err
+	case errors.Is(err, fs.ErrNotExist):
+		return c, &proof.Refusal{Why: fmt.Sprintf("its log was changed while it was read: version %d is gone", f.Version)}
+	case errors.As(err, &store):
+		return c, err
+	}
+	return c, &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err)}
+}
+
+// readCommits reads versions in the given order, several at a time.
+func (t *table) readCommits(ctx context.Context, commits []proof.LogFile, each func(proof.Commit) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		commit proof.Commit
+		err    error
+	}
+	queue := make(chan chan answer, commitsAtOnce)
+	go func() {
+		defer close(queue)
+		for _, f := range commits {
+			one := make(chan answer, 1)
+			select {
+			case queue <- one:
+			case <-ctx.Done():
+				return
+			}
+			go func() {
+				c, err := t.readCommit(ctx, f)
+				one <- answer{c, err}
+			}()
+		}
+	}()
+	for one := range queue {
+		a := <-one
+		if a.err == nil {
+			a.err = each(a.commit)
+		}
+		if a.err != nil {
+			cancel()
+			for rest := range queue { // whoever started them waits for them
+				<-rest
+			}
+			return a.err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// commitsAtOnce bounds how many versions are read side by side.
+const commitsAtOnce = 16
+
+// readSum reads the .crc of a version, if there is one that can be read: it is a cross-check,
+// and no part of the log.
+func (t *table) readSum(ctx context.Context, f proof.LogFile) (s proof.Sum, ok bool, err error) {
+	err = t.read(ctx, path.Base(f.Name), func(r io.Reader) (err error) {
+		s, err = readSum(r)
+		return err
+	})
+	var store *storeError
+	switch {
+	case err == nil:
+		return s, true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return s, false, nil
+	case errors.As(err, &store):
+		return s, false, err
+	}
+	return s, false, &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err)}
+}
