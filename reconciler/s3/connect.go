@@ -41,6 +41,11 @@ type connection struct {
 
 // connect finds a store. It sends it nothing.
 func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*connection, error) {
+	return t.connectBy(ctx, project, s, func(r http.RoundTripper) http.RoundTripper { return timely{r, patienceWith(s)} })
+}
+
+// connectBy finds a store whose requests are sent by what send makes of the usual way.
+func (t *Target) connectBy(ctx context.Context, project string, s *spec.Store, send func(http.RoundTripper) http.RoundTripper) (*connection, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: atOnce,
@@ -66,7 +71,7 @@ func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*c
 	if err != nil {
 		return nil, err
 	}
-	heard := &hearing{RoundTripper: timely{transport, patienceWith(s)}}
+	heard := &hearing{RoundTripper: send(transport)}
 	client, err := minio.New(endpoint, &minio.Options{
 		Creds: keys.Credentials, Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup,
 		Transport:  heard,

@@ -68,6 +68,10 @@ func TestBuckets(t *testing.T) {
 		"StoreThatIsNotReadyIsWaitedFor":       testNotReady,
 		"StoreOfAServiceIsFound":               testService,
 		"StoreWithTLSHasToBeTrusted":           testTLS,
+		"FilesAreListedAsTheyAreCalled":        testFilesAreListed,
+		"FilesAreRead":                         testFilesAreRead,
+		"FilesAskForNothingElse":               testFilesAskForNothingElse,
+		"FilesMayTakeLong":                     testFilesMayTakeLong,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) {

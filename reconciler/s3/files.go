@@ -1,0 +1,73 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Files are the objects of a store, by bucket and key as in "lakehouse/warehouse/a". It lists
+// and reads, and has no way to change anything.
+type Files struct {
+	connection *connection
+	clock      storeClock
+}
+
+// Files connects to a store of a project. Close ends the connection.
+func (t *Target) Files(ctx context.Context, project string, s *spec.Store) (*Files, error) {
+	f := &Files{}
+	c, err := t.connectBy(ctx, project, s, func(r http.RoundTripper) http.RoundTripper { return steady{r, patienceWith(s), &f.clock} })
+	if errors.Is(err, errNotRunning) {
+		return nil, fmt.Errorf("the store %s: %w", s.Name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.connection = c
+	return f, nil
+}
+
+// Close ends the connection.
+func (f *Files) Close() { f.connection.close() }
+
+// Clock is the store's, as its answers show it; zero before the first one.
+func (f *Files) Clock() time.Time { return f.clock.now() }
+
+// List lists what is below a folder, which begins with a bucket. See delta.Store.
+func (f *Files) List(ctx context.Context, folder string, deep bool, each func(path string, size int64, written time.Time) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	bucket, prefix, _ := strings.Cut(folder, "/")
+	for o := range f.connection.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: deep}) {
+		if o.Err != nil {
+			return f.connection.explain("list the bucket "+bucket, o.Err)
+		}
+		if err := each(bucket+"/"+o.Key, o.Size, o.LastModified); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// Get reads an object. The error is fs.ErrNotExist if there is none.
+func (f *Files) Get(ctx context.Context, path string) (io.ReadCloser, error) {
+	bucket, key, _ := strings.Cut(path, "/")
+	core := minio.Core{Client: f.connection.Client}
+	body, _, _, err := core.GetObject(ctx, bucket, key, minio.GetObjectOptions{})
+	if codeOf(err) == minio.NoSuchKey {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, f.connection.explain("read "+path, err)
+	}
+	return body, nil
+}

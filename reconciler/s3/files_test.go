@@ -1,0 +1,193 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/minio/minio-go/v7"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta"
+)
+
+var _ delta.Store = (*Files)(nil)
+
+// oddKeys are those that a listing has to encode.
+var oddKeys = []string{"t/a b", "t/a%20b", "t/a&b<c>\"d", "t/p=ä/日本+x", "t/sub/one", "t/sub/two", "t2/other", "t/#?;"}
+
+// files opens the world's store and puts odd keys into a bucket.
+func (w *world) files() (*Files, string) {
+	w.Helper()
+	b := w.bucket()
+	w.byHand(b, nil)
+	for _, key := range oddKeys {
+		if _, err := w.hand.PutObject(w.Context(), b.Name, key, strings.NewReader(key), int64(len(key)), minio.PutObjectOptions{}); err != nil {
+			w.Fatal(err)
+		}
+	}
+	f, err := w.target.Files(w.Context(), "project", w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(f.Close)
+	return f, b.Name
+}
+
+func (w *world) list(f *Files, folder string, deep bool) (paths []string, err error) {
+	err = f.List(w.Context(), folder, deep, func(path string, size int64, written time.Time) error {
+		if !strings.HasSuffix(path, "/") && (size == 0 || time.Since(written).Abs() > time.Minute) {
+			w.Errorf("%s has %d bytes, written at %s", path, size, written)
+		}
+		paths = append(paths, path)
+		return nil
+	})
+	slices.Sort(paths)
+	return paths, err
+}
+
+func testFilesAreListed(w *world) {
+	f, bucket := w.files()
+	if !f.Clock().IsZero() {
+		w.Error("the clock is known before the first answer")
+	}
+	deep, err := w.list(f, bucket+"/t/", true)
+	var want []string
+	for _, key := range oddKeys {
+		if strings.HasPrefix(key, "t/") {
+			want = append(want, bucket+"/"+key)
+		}
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, deep); diff != "" || err != nil {
+		w.Errorf("%v %s", err, diff)
+	}
+	top, err := w.list(f, bucket+"/", false)
+	if diff := cmp.Diff([]string{bucket + "/t/", bucket + "/t2/"}, top); diff != "" || err != nil {
+		w.Errorf("%v %s", err, diff)
+	}
+	none, err := w.list(f, bucket+"/none/", true)
+	if len(none) > 0 || err != nil {
+		w.Errorf("%v %v", none, err)
+	}
+	if d := time.Since(f.Clock()); d.Abs() > 5*time.Second {
+		w.Errorf("the store's clock is %s behind", d)
+	}
+}
+
+func testFilesAreRead(w *world) {
+	f, bucket := w.files()
+	for _, key := range oddKeys {
+		r, err := f.Get(w.Context(), bucket+"/"+key)
+		if err != nil {
+			w.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if string(content) != key || err != nil {
+			w.Errorf("%s is %q, %v", key, content, err)
+		}
+		r.Close()
+	}
+	if _, err := f.Get(w.Context(), bucket+"/t/none"); !errors.Is(err, fs.ErrNotExist) {
+		w.Error(err)
+	}
+	if _, err := f.Get(w.Context(), "no-such-bucket-at-all/a"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		w.Errorf("a bucket that is not there is no file that is not there: %v", err)
+	}
+	if _, err := w.list(f, "no-such-bucket-at-all/", true); err == nil {
+		w.Error("a bucket that is not there is empty")
+	}
+	end := errors.New("enough")
+	if err := f.List(w.Context(), bucket+"/", true, func(string, int64, time.Time) error { return end }); !errors.Is(err, end) {
+		w.Error(err)
+	}
+}
+
+// testFilesAskForNothingElse: what looks at tables cannot change them.
+func testFilesAskForNothingElse(w *world) {
+	_, bucket := w.files()
+	var mu sync.Mutex
+	asked := map[string]int{}
+	w.through((*httptest.Server).Start, func(_ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.Method]++
+		return false
+	})
+	f, err := w.target.Files(w.Context(), "project", w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer f.Close()
+	_, err = w.list(f, bucket+"/", true)
+	r, getErr := f.Get(w.Context(), bucket+"/t/sub/one")
+	if err := errors.Join(err, getErr); err != nil {
+		w.Fatal(err)
+	}
+	r.Close()
+	if len(asked) != 1 || asked[http.MethodGet] == 0 {
+		w.Errorf("asked %v", asked)
+	}
+}
+
+// testFilesMayTakeLong: an object may take longer than one answer may, as long as it goes on.
+func testFilesMayTakeLong(w *world) {
+	const piece, pieces = 1000, 6
+	w.store.Timeout = 300 * time.Millisecond
+	silent := false
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		rw.Header().Set("Content-Length", fmt.Sprint(piece*pieces))
+		rw.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		for n := range pieces {
+			if silent && n == 2 {
+				<-r.Context().Done()
+				return true
+			}
+			_, _ = rw.Write(make([]byte, piece))
+			_ = http.NewResponseController(rw).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+		return true
+	})
+	f, err := w.target.Files(w.Context(), "project", w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer f.Close()
+	read := func() (int, error) {
+		r, err := f.Get(w.Context(), "bucket/key")
+		if err != nil {
+			return 0, err
+		}
+		defer r.Close()
+		content, err := io.ReadAll(r)
+		return len(content), err
+	}
+	if n, err := read(); n != piece*pieces || err != nil {
+		w.Errorf("%d bytes, %v", n, err)
+	}
+	silent = true
+	if _, err := read(); !errors.Is(err, errTooLate) {
+		w.Errorf("a store that fell silent: %v", err)
+	}
+}
+
+func TestClockOfAStoreIsTheOneInItsAnswers(t *testing.T) {
+	var c storeClock
+	c.read(http.Header{"Date": {"no time"}})
+	if !c.now().IsZero() {
+		t.Error(c.now())
+	}
+	c.read(http.Header{"Date": {time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)}})
+	if d := time.Since(c.now()); d < 59*time.Minute || d > 61*time.Minute {
+		t.Error(d)
+	}
+}
