@@ -56,9 +56,10 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // The exit codes, beside 0.
 const (
-	exitError   exit = 1 // it could not be done
-	exitDiffers exit = 2 // plan: there is something to do; drift: out of sync; status: not ready
-	exitHeld    exit = 3 // apply: done as far as the rules allow
+	exitError    exit = 1 // it could not be done
+	exitDiffers  exit = 2 // plan: there is something to do; drift: out of sync; status: not ready
+	exitHeld     exit = 3 // apply: done as far as the rules allow; retention: a table was refused or is held
+	exitCritical exit = 4 // retention: a live file is missing
 )
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, environ []string) *app {
@@ -159,7 +160,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.Flags().AddFlagSet(running.Flags())
 	root.AddCommand(running, a.validateCommand(), a.planCommand(), a.applyCommand(), a.driftCommand(),
 		a.statusCommand(), a.historyCommand(), a.whyCommand(), a.pauseCommand(), a.resumeCommand(), a.rollbackCommand(),
-		a.downCommand(), a.versionCommand())
+		a.downCommand(), a.retentionCommand(), a.versionCommand())
 	return root
 }
 

@@ -34,7 +34,7 @@ func TestStoreScripts(t *testing.T) {
 			startProxy(env)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand, "tables": tables},
 	})
 }
 
@@ -42,6 +42,7 @@ func TestStoreScripts(t *testing.T) {
 //
 //	bucket make|remove NAME      as somebody else would
 //	bucket put NAME KEY          an object
+//	bucket lose NAME PREFIX      the first object below a prefix is lost
 //	bucket has NAME              it is there
 //	bucket lacks NAME            it is not
 //	bucket before NAME CONTAINER it was made before the container was started
@@ -65,6 +66,13 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 	case "put":
 		_, err := store.PutObject(ctx, name, args[2], strings.NewReader("x"), 1, minio.PutObjectOptions{})
 		ts.Check(err)
+	case "lose":
+		for o := range store.ListObjectsIter(ctx, name, minio.ListObjectsOptions{Prefix: args[2], Recursive: true, MaxKeys: 1}) {
+			ts.Check(o.Err)
+			ts.Check(store.RemoveObject(ctx, name, o.Key, minio.RemoveObjectOptions{}))
+			return
+		}
+		ts.Fatalf("there is nothing below %s", args[2])
 	case "lacks":
 		there, err := store.BucketExists(ctx, name)
 		ts.Check(err)

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta"
+	"github.com/flumendata/flumen-agent/reconciler/delta/folder"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/reconciler/s3"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+func (a *app) retentionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retention",
+		Short: "Look after the files of Delta tables",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.retentionPlanCommand())
+	return cmd
+}
+
+func (a *app) retentionPlanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say which files of Delta tables could go, and why",
+		Long: `Finds the Delta tables that retention.discover names, and says of each how many files
+could go by its rule, which version can still be read afterwards, and what keeps files
+or whole tables from being removed. It reads and removes nothing.
+
+Exit codes: 0 all tables are as their rules say, 2 files could go or a table's own
+retention differs, 3 a table was refused or its plan is held, 4 a live file is missing,
+1 error, or a place could not be searched.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := a.planRetention(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := a.show(report); err != nil {
+				return err
+			}
+			return retentionExit(report)
+		},
+	}
+	a.specFlags(cmd.Flags())
+	a.outputFlag(cmd.Flags())
+	return cmd
+}
+
+// retentionExit says by its code what a report comes to.
+func retentionExit(r proof.Report) error {
+	switch status := r.Status(); {
+	case status == proof.StatusCritical:
+		return exitCritical
+	case len(r.Unseen) > 0:
+		return exitError
+	case status == proof.StatusRefused:
+		return exitHeld
+	case status == proof.StatusReclaimable:
+		return exitDiffers
+	}
+	return nil
+}
+
+func (a *app) planRetention(ctx context.Context) (proof.Report, error) {
+	loaded, err := a.load(ctx)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	retention := loaded.Desired.Retention
+	if len(retention.Discover) == 0 {
+		return proof.Report{}, errors.New("the spec does not say where Delta tables are: write retention.discover")
+	}
+	places, unseen, done := a.places(ctx, loaded.Desired)
+	defer done()
+	progress := a.retentionProgress()
+	report, err := delta.Plan(ctx, delta.Options{Places: places, Unseen: unseen, Retention: retention, Now: time.Now, Progress: progress.tell})
+	progress.end()
+	return report, err
+}
+
+// places opens the stores in which tables are looked for. One that cannot be opened is unseen.
+func (a *app) places(ctx context.Context, want spec.Desired) (places []delta.Place, unseen []proof.Unseen, done func()) {
+	stores, buckets := map[string]delta.Store{}, s3.New(a.locateLazily())
+	var opened []*s3.Files
+	for _, d := range want.Retention.Discover {
+		store := stores[d.Store.Name]
+		switch {
+		case store != nil:
+		case d.Store.Path != "":
+			store = folder.New(d.Store.Path)
+		default:
+			files, err := buckets.Files(ctx, want.Project, d.Store)
+			if err != nil {
+				unseen = append(unseen, proof.Unseen{Place: d.String(), Why: err.Error()})
+				continue
+			}
+			store, opened = files, append(opened, files)
+		}
+		stores[d.Store.Name] = store
+		places = append(places, delta.Place{Store: store, Folder: d.Prefix, URL: d.String()})
+	}
+	return places, unseen, func() {
+		for _, f := range opened {
+			f.Close()
+		}
+	}
+}
+
+// locateLazily finds services, and connects to the engine only when it is asked for one: tables
+// of a store elsewhere need none.
+func (a *app) locateLazily() s3.Locate {
+	return func(ctx context.Context, project, service string, port uint16) ([]string, error) {
+		target, err := a.target(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return target.Addresses(ctx, project, service, port)
+	}
+}
