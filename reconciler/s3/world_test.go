@@ -179,17 +179,21 @@ func (w *world) mustHaveTags(b *spec.Bucket, want map[string]string) {
 	}
 }
 
-// through has the store be reached through a proxy that may answer itself, started with or
-// without TLS. It gives the certificate of one with.
-func (w *world) through(start func(*httptest.Server), answer func(http.ResponseWriter, *http.Request) bool) (ca string) {
-	origin := &url.URL{Scheme: "http", Host: w.store.Endpoint}
-	proxy := &httputil.ReverseProxy{
+// forward passes requests on to a store.
+func forward(address string) http.Handler {
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(origin)
+			r.SetURL(&url.URL{Scheme: "http", Host: address})
 			r.Out.Host = r.In.Host // it is signed
 		},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) },
 	}
+}
+
+// through has the store be reached through a proxy that may answer itself, started with or
+// without TLS. It gives the certificate of one with.
+func (w *world) through(start func(*httptest.Server), answer func(http.ResponseWriter, *http.Request) bool) (ca string) {
+	proxy := forward(w.store.Endpoint)
 	w.proxy = proxy
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !answer(rw, r) {

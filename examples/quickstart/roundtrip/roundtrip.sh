@@ -27,7 +27,6 @@ s3() {
 
 object() {
   local bucket=http://minio:9000/quickstart wrote read
-  s3 --head --output /dev/null "$bucket" 2>/dev/null || s3 --request PUT "$bucket"
   wrote=$(date --iso-8601=ns)
   s3 --request PUT --header 'Content-Type: text/plain' --data-binary "$wrote" "$bucket/roundtrip.txt"
   read=$(s3 "$bucket/roundtrip.txt")
