@@ -60,6 +60,7 @@ type Agent struct {
 	past    []spec.Desired // that became ready while this agent ran, newest first
 	retry   backoff
 	ran     time.Time       // when the last run began
+	calm    bool            // it found all in sync
 	said    string          // the last condition that was logged, so that each is said once
 	held    bool            // this agent is the one that changes the project
 	other   string          // else: who is
@@ -241,9 +242,9 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	e := a.choose(parent)
-	a.ran = time.Now()
 	under := &underWay{}
 	o := a.options(e, why)
+	a.ran = time.Now()
 	good, _ := a.standing.LastGood() // here, since the run has a goroutine of its own
 	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want, good) }, under.listen
 	watches := a.watches(e.want)
@@ -284,7 +285,9 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 
 // options are those of a run that begins now.
 func (a *Agent) options(e enforcement, why string) Options {
+	onTime := time.Since(a.ran) < 2*a.Interval // else this process slept, and events may be lost
 	return Options{
+		Glance:  why == "interval" && a.calm && onTime,
 		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
 		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}
@@ -323,6 +326,7 @@ func (a *Agent) finish(ctx context.Context, e enforcement, rep report.Report) (c
 
 // note remembers a run, and says what is worth saying.
 func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
+	a.calm = rep.Ready && len(rep.Steps) == 0 && rep.After.InSync()
 	if rep.CutShort {
 		return false
 	}

@@ -36,6 +36,14 @@ type Target interface {
 	Apply(ctx context.Context, c plan.Change, p plan.Progress) error
 }
 
+// Glancer is a Target of a system that tells of changes.
+type Glancer interface {
+	// Glance is as Observe, but may take what was seen of a thing a while ago for how it is
+	// now, if the system would have told of a change, and none came in since. Nothing is
+	// to be done on account of it.
+	Glance(ctx context.Context, want spec.Desired) (drift.Observed, error)
+}
+
 // Checker is a Target that can tell, before the first act, what would make a plan
 // fail.
 type Checker interface {

@@ -19,18 +19,29 @@ const late = 500 * time.Millisecond
 
 // Look observes and compares. It changes nothing.
 func (r *Reconciler) Look(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
-	return r.look(ctx, want, nil)
+	return r.look(ctx, want, Target.Observe, nil)
+}
+
+// glance looks as well, but lets targets take what they have seen before for what they would
+// have been told of.
+func (r *Reconciler) glance(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
+	return r.look(ctx, want, func(t Target, ctx context.Context, want spec.Desired) (drift.Observed, error) {
+		if glancer, ok := t.(Glancer); ok {
+			return glancer.Glance(ctx, want)
+		}
+		return t.Observe(ctx, want)
+	}, nil)
 }
 
 // look looks at all targets side by side. If some are late, it calls meanwhile once with what
 // has been seen up to then; what they serve is blind in that. It may be nil.
-func (r *Reconciler) look(ctx context.Context, want spec.Desired, meanwhile func(drift.Observed)) (drift.Observed, drift.Drift, error) {
+func (r *Reconciler) look(ctx context.Context, want spec.Desired, observe func(Target, context.Context, spec.Desired) (drift.Observed, error), meanwhile func(drift.Observed)) (drift.Observed, drift.Drift, error) {
 	l := &look{seen: make([]drift.Observed, len(r.Targets)), done: make([]chan struct{}, len(r.Targets))}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, t := range r.Targets {
 		l.done[i] = make(chan struct{})
 		g.Go(func() (err error) {
-			if l.seen[i], err = t.Observe(gctx, want); err == nil {
+			if l.seen[i], err = observe(t, gctx, want); err == nil {
 				close(l.done[i])
 			}
 			return err
@@ -102,7 +113,13 @@ func (r *Reconciler) lookBeforeRun(ctx context.Context, want spec.Desired, o Opt
 	if o.Refresh || o.Fingerprint != "" { // a new state, or a person who has agreed to just one plan
 		return r.Look(ctx, want)
 	}
-	have, d, err := r.look(ctx, want, func(have drift.Observed) {
+	if o.Glance {
+		// What a glance sees amiss is looked at in full before anything is done about it.
+		if have, d, err := r.glance(ctx, want); err == nil && d.InSync() {
+			return have, d, nil
+		}
+	}
+	have, d, err := r.look(ctx, want, Target.Observe, func(have drift.Observed) {
 		rep.Steps = r.bringBack(ctx, want, have, o)
 	})
 	if err != nil || len(rep.Steps) == 0 {

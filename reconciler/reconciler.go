@@ -36,6 +36,9 @@ type Options struct {
 	// Checks and heals do so: a tag that moved is reported, and followed at the next
 	// revision.
 	KeepMoved bool
+	// Glance: all was in sync at the last run, nothing is known to have happened since, and
+	// a glance may show that it still is.
+	Glance bool
 	// GoingBack: want was in force before, so what was added since may all go.
 	GoingBack bool
 	// LastTiers are those that services were last in force in, by service, as far as that

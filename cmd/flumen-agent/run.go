@@ -31,6 +31,9 @@ const (
 	// settle is how long the files must be quiet before they are read: an editor
 	// writes in several steps.
 	settle = 200 * time.Millisecond
+	// gcPercent has the collector run more often than usual: an agent has little to do and
+	// is to be small.
+	gcPercent = 50
 	// reconnect is how long to wait before the engine's events are asked for again.
 	reconnect = time.Second
 )
@@ -113,8 +116,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 			return a.agentMemory(ctx, id, project)
 		},
 		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
-		// Loading and looking take many times the memory of what is kept.
-		Reported: func(report.Report) { debug.FreeOSMemory() },
+		Reported: giveBack,
 	}
 	from, again, err := a.feed(agent, source, project, log)
 	if err != nil {
@@ -127,6 +129,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		func(ctx context.Context, look func(string)) {
 			watchEngine(ctx, target, project, log, look, agent.Happened)
 		})
+	debug.SetGCPercent(gcPercent)
 	log.Info("agent starts", "version", version(), "source", from)
 	agent.Run(ctx)
 	log.Info("agent stopped")
@@ -146,6 +149,14 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
 	}
 	return nil
+}
+
+// giveBack gives memory back to the system after a run: loading and looking in full take many
+// times what is kept. The runs of an agent that has nothing to do are left to the collector.
+func giveBack(rep report.Report) {
+	if rep.Trigger != "interval" || len(rep.Steps) > 0 {
+		debug.FreeOSMemory()
+	}
 }
 
 // feed has an agent get its spec from the repository, or else from the file. It gives the

@@ -14,6 +14,20 @@ func aheadBy(there, asked, answered time.Time) time.Duration {
 	return ahead
 }
 
+// heardAt tells when something happened of which an event with a time of the engine's is heard
+// now: on the clock that nobody sets. A time that is far off was written before one of the
+// clocks was set, and says nothing.
+func heardAt(written, now time.Time) time.Time {
+	ago := now.Round(0).Sub(written)
+	if ago < -clockStep || ago > lateEvent {
+		return now
+	}
+	return now.Add(-ago)
+}
+
+// lateEvent is more than an engine takes to tell of something.
+const lateEvent = time.Minute
+
 // inFuture tells that a clock was set back since the engine wrote down a time: nothing is
 // to be read from that, and nobody is to wait until it comes.
 func inFuture(written, now time.Time) bool { return written.After(now.Add(clockStep)) }

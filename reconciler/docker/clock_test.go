@@ -55,3 +55,19 @@ func TestClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 		t.Errorf("it is seen as %s", state)
 	}
 }
+
+func TestEventOfAClockThatWasSetIsTakenForOneOfNow(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct{ ago, want time.Duration }{
+		"just now":                     {10 * time.Millisecond, 10 * time.Millisecond},
+		"a busy engine":                {5 * time.Second, 5 * time.Second},
+		"clocks that are a little off": {-time.Second, -time.Second},
+		"the clock went forward":       {48 * time.Hour, 0},
+		"the clock went back":          {-48 * time.Hour, 0},
+	} {
+		if got := now.Sub(heardAt(now.Round(0).Add(-c.ago), now)); got != c.want {
+			t.Errorf("%s: %s ago, expected %s", name, got, c.want)
+		}
+	}
+}

@@ -42,6 +42,10 @@ func (t *Target) watch(ctx context.Context, project string, out chan<- Event) er
 	defer cancel()
 	so := story{}
 	messages, errs := t.engine.Events(ctx, events.ListOptions{Filters: eventFilter()})
+	// A connection over a network may end without a word.
+	if local(t.engine.DaemonHost()) {
+		defer t.recent.listen()()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,6 +53,7 @@ func (t *Target) watch(ctx context.Context, project string, out chan<- Event) er
 		case err := <-errs:
 			return err
 		case m := <-messages:
+			t.recent.heard(m)
 			event, ok := t.interpret(m, project, engine)
 			if !ok && !t.fell(ctx, m, project) && !so.goesOn(event.Ref, m, event.At) {
 				continue
@@ -81,7 +86,7 @@ func eventFilter() filters.Args {
 // interpret tells what an event of the engine is about, and whether that is anything to the
 // project. A container's network is about the container, as far as that is known.
 func (t *Target) interpret(m events.Message, project string, engine facts) (Event, bool) {
-	e := Event{At: time.Unix(0, m.TimeNano).Add(-engine.ahead)}
+	e := Event{At: heardAt(time.Unix(0, m.TimeNano).Add(-engine.ahead), time.Now())}
 	mine := t.acts.mine(m.Actor.ID, e.At)
 	switch m.Type {
 	case events.ContainerEventType:

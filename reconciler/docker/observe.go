@@ -16,8 +16,9 @@ import (
 )
 
 // observeContainers lists the project's containers and inspects each, and learns what it
-// takes to describe them. Of those that are not the project's it gives what is found.
-func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *knowledge) (drift.Observed, map[spec.Ref]*container.InspectResponse) {
+// takes to describe them. Of those that are not the project's it gives what is found. At a
+// glance it inspects only those that may have changed.
+func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *knowledge, glance bool) (drift.Observed, map[spec.Ref]*container.InspectResponse) {
 	seen := drift.Observed{Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
 	all, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(want.Project)})
 	if err != nil {
@@ -29,7 +30,7 @@ func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *kn
 	for _, s := range sightings {
 		k.handing[s.summary.ID], k.refs[s.summary.ID] = s.handing, s.ref
 	}
-	inspected := t.inspectContainers(ctx, sightings, seen.Blind)
+	inspected := t.inspectContainers(ctx, sightings, seen.Blind, glance)
 	t.learnImages(ctx, want, inspected, k)
 	k.services = runners(all)
 	k.started = map[string]time.Time{}
@@ -66,21 +67,31 @@ func (t *Target) withoutCopies(ctx context.Context, want spec.Desired, all []con
 
 // inspectContainers gives those that are still there; one that cannot be looked at is
 // blind.
-func (t *Target) inspectContainers(ctx context.Context, sightings []sighting, blind map[spec.Ref]string) map[spec.Ref]*container.InspectResponse {
+func (t *Target) inspectContainers(ctx context.Context, sightings []sighting, blind map[spec.Ref]string, glance bool) map[spec.Ref]*container.InspectResponse {
+	turn, at := t.recent.turn(), time.Now()
 	answers := make([]container.InspectResponse, len(sightings))
 	errs := make([]error, len(sightings))
+	known := make([]bool, len(sightings))
 	each(len(sightings), func(i int) {
+		if answers[i], known[i] = t.recent.of(sightings[i].summary); glance && known[i] {
+			return
+		}
+		known[i] = false
 		answers[i], errs[i] = t.engine.ContainerInspect(ctx, sightings[i].summary.ID)
 	})
-	seen := map[spec.Ref]*container.InspectResponse{}
+	seen, fresh := map[spec.Ref]*container.InspectResponse{}, map[string]glimpse{}
 	for i, s := range sightings {
 		switch err := errs[i]; {
 		case err == nil:
 			seen[s.ref] = &answers[i]
+			if !known[i] {
+				fresh[answers[i].ID] = newGlimpse(at, s.summary, answers[i])
+			}
 		case !cerrdefs.IsNotFound(err):
 			blind[s.ref] = "inspect its container: " + err.Error()
 		}
 	}
+	t.recent.keep(turn, fresh)
 	return seen
 }
 

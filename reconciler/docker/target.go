@@ -27,6 +27,7 @@ type Target struct {
 	images  *images
 	digests *digests
 	acts    *ownActs
+	recent  recent
 	tree    Tree // nil: files stay as they are
 
 	mu    sync.Mutex
@@ -52,6 +53,16 @@ func (t *Target) Kinds() []spec.Kind {
 
 // Observe looks at everything the spec names or the project owns.
 func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	return t.observe(ctx, want, false)
+}
+
+// Glance does not inspect containers again of which the engine would have told if they had
+// changed.
+func (t *Target) Glance(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	return t.observe(ctx, want, true)
+}
+
+func (t *Target) observe(ctx context.Context, want spec.Desired, glance bool) (drift.Observed, error) {
 	if _, err := t.engine.Ping(ctx); err != nil {
 		return drift.Observed{}, fmt.Errorf("reach the engine: %w", err)
 	}
@@ -67,7 +78,7 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	g.Go(func() { parts[0].Found, parts[0].Blind = t.images.observe(ctx, want) })
 	g.Go(func() { parts[1], k.networks = t.observeNetworks(ctx, want) })
 	g.Go(func() { parts[2] = t.observeVolumes(ctx, want) })
-	g.Go(func() { parts[3], containers = t.observeContainers(ctx, want, &k) })
+	g.Go(func() { parts[3], containers = t.observeContainers(ctx, want, &k, glance) })
 	g.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return drift.Observed{}, fmt.Errorf("observe: %w", err)
@@ -117,6 +128,8 @@ func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 	if t.recall().want.Project == "" {
 		return errors.New("nothing was observed yet: observe the project before changing it")
 	}
+	t.recent.forget()
+	defer t.recent.forget()
 	if have := haveOf(c); have.ID != "" {
 		if !have.Owned {
 			return fmt.Errorf("%s does not belong to the project and is left alone", c.Ref())

@@ -1,0 +1,60 @@
+package reconciler
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// teller is a world that can be looked at by a glance, and says how it was looked at.
+type teller struct {
+	*world
+	looks []string
+}
+
+func (t *teller) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	t.looks = append(t.looks, "look")
+	return t.world.Observe(ctx, want)
+}
+
+func (t *teller) Glance(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	t.looks = append(t.looks, "glance")
+	return t.world.Observe(ctx, want)
+}
+
+// An agent that has nothing to do only glances, once per interval; for every other reason, and
+// before it acts, it looks.
+func TestOnlyAnAgentThatIsCalmGlances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &teller{world: newWorld()}
+		b := startWith(t, w.world, desired("1", []*spec.Service{service("db")}), func(a *Agent) { a.Reconciler.Targets = []Target{w} })
+		defer b.stop()
+		after := func(what string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if diff := cmp.Diff(want, w.looks); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+			w.looks = nil
+		}
+		after("start", "look", "look")
+		time.Sleep(time.Hour)
+		after("the first interval", "look") // the run before has done something
+		time.Sleep(time.Hour)
+		after("the second interval", "glance")
+		b.look("service/db: was updated")
+		after("an event", "look")
+		time.Sleep(time.Hour)
+		w.stop(ref("db"))
+		w.looks = nil
+		time.Sleep(time.Hour)
+		after("what a glance sees amiss", "glance", "look", "look")
+		indexOf(t, b.did(), "start service/db")
+	})
+}
