@@ -62,6 +62,7 @@ type Bucket struct {
 	Versioning Versioning
 	Tags       map[string]string
 	Lifecycle  []LifecycleRule // nil where nobody declares it, empty for none
+	Quota      int64           // in bytes; 0 where nobody declares it
 	Lock       *Lock           // nil where nobody declares it
 	Policy     Policy
 	// Encryption is with what objects are encrypted of which nobody says it: "sse-s3",
@@ -107,6 +108,9 @@ func (b *Bucket) Fields() Fields {
 		f.set("policy", b.Policy.String())
 	}
 	f.set("encryption", b.Encryption)
+	if b.Quota > 0 {
+		f.set("quota", Size(b.Quota))
+	}
 	return f
 }
 
@@ -146,6 +150,8 @@ func (b *Bucket) Declares(field string) bool {
 		return !b.Policy.IsZero()
 	case "encryption":
 		return b.Encryption != ""
+	case "quota":
+		return b.Quota > 0
 	}
 	return false
 }

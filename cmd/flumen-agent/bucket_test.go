@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
+	"github.com/minio/minio-go/v7/pkg/signer"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
@@ -47,6 +50,7 @@ func TestStoreScripts(t *testing.T) {
 //	bucket lacks NAME            it is not
 //	bucket before NAME CONTAINER it was made before the container was started
 //	bucket public NAME KEY       everybody may read an object of it; with ! nobody may
+//	bucket quota NAME BYTES      it may hold so much
 //	bucket tag NAME KEY VALUE    a tag of it is set, beside those it has
 //	bucket rules NAME RULE...    its lifecycle rules are set, each as in ID:PREFIX:DAYS; negative
 //	                             days are those of noncurrent versions
@@ -96,6 +100,8 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 		if want := map[bool]int{false: http.StatusOK, true: http.StatusForbidden}[neg]; answer.StatusCode != want {
 			ts.Fatalf("%s answers %s, want %d", args[2], answer.Status, want)
 		}
+	case "quota":
+		quotaByHand(ctx, ts, name, args[2])
 	case "rules":
 		ts.Check(store.SetBucketLifecycle(ctx, name, rulesByHand(ts, args[2:])))
 	case "tag":
@@ -137,4 +143,19 @@ func rulesByHand(ts *testscript.TestScript, args []string) *lifecycle.Configurat
 		config.Rules = append(config.Rules, rule)
 	}
 	return config
+}
+
+// quotaByHand sets a quota by MinIO's admin API.
+func quotaByHand(ctx context.Context, ts *testscript.TestScript, bucket, bytes string) {
+	body := `{"quota":` + bytes + `,"quotatype":"hard"}`
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://127.0.0.1:"+ts.Getenv("PORT")+"/minio/admin/v3/set-bucket-quota?bucket="+bucket, strings.NewReader(body))
+	ts.Check(err)
+	digest := sha256.Sum256([]byte(body))
+	r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(digest[:]))
+	answer, err := http.DefaultClient.Do(signer.SignV4(*r, "root", ts.Getenv("ROOT_PASSWORD"), "", "us-east-1"))
+	ts.Check(err)
+	ts.Check(answer.Body.Close())
+	if answer.StatusCode != http.StatusOK {
+		ts.Fatalf("set the quota of bucket %s: %s", bucket, answer.Status)
+	}
 }

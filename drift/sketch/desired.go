@@ -148,6 +148,10 @@ func setBucket(b *spec.Bucket, key, value string) error {
 		b.Depends = append(b.Depends, spec.Dep{Ref: spec.InstanceRef(value, 1), Until: spec.Ready})
 	case key == "exact":
 		b.Exact = true
+	case key == "quota":
+		bytes, err := strconv.ParseInt(value, 10, 64)
+		b.Quota = bytes
+		return err
 	case key == "encryption":
 		b.Encryption = value
 	case key == "versioning":

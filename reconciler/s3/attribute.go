@@ -24,7 +24,7 @@ type attribute interface {
 
 // attributes are in the order in which they are written. The encryption is first since only
 // then does a server say that it has none; the policy comes late since it may lock out.
-var attributes = []attribute{encryption{}, tagging{}, versioning{}, locking{}, expiry{}, policy{}}
+var attributes = []attribute{encryption{}, tagging{}, versioning{}, locking{}, expiry{}, quota{}, policy{}}
 
 // counts tells whether an attribute of a bucket is to be as the spec says, be it nothing.
 func counts(a attribute, b *spec.Bucket) bool { return b.Exact || a.declared(b) }

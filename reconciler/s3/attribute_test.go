@@ -2,11 +2,14 @@ package s3
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
 	"github.com/minio/minio-go/v7/pkg/sse"
 	"github.com/minio/minio-go/v7/pkg/tags"
@@ -78,12 +81,18 @@ var attributeCases = map[string]struct {
 			return errors.Join(
 				w.tag(b, map[string]string{"owner": "data", "team": "x"}),
 				w.rules(b, expire("theirs", "", 1)),
+				w.quota(b, 1<<40),
 				w.hand.EnableVersioning(w.Context(), b.Name),
 				w.hand.SetBucketPolicy(w.Context(), b.Name, reading(b, "*").String()),
 				w.hand.SetBucketEncryption(w.Context(), b.Name, sse.NewConfigurationSSES3()),
 			)
 		},
-		[]string{"encryption", "lifecycle.theirs", "policy", "tag.team", "versioning"},
+		[]string{"encryption", "lifecycle.theirs", "policy", "quota", "tag.team", "versioning"},
+	},
+	"quota changed": {
+		func(b *spec.Bucket) { b.Quota = 5 << 30 },
+		func(w *world, b *spec.Bucket) error { return w.quota(b, 1<<30) },
+		[]string{"quota"},
 	},
 	"tags removed": {
 		func(b *spec.Bucket) { b.Tags = map[string]string{"owner": "data", "empty": ""} },
@@ -235,4 +244,52 @@ func testOpened(w *world) {
 	if b.Open() {
 		w.Error("a policy for one account opens nothing")
 	}
+}
+
+// quota sets a bucket's quota behind the target's back.
+func (w *world) quota(b *spec.Bucket, bytes int64) error {
+	c, err := New(nil).connect(w.Context(), w.project(), w.store)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return quota{}.write(w.Context(), c, &spec.Bucket{Name: b.Name, Quota: bytes})
+}
+
+// testQuotaHolds writes more than a bucket may hold.
+func testQuotaHolds(w *world) {
+	b := w.bucket()
+	b.Quota = 1000
+	w.observe(w.desired(b))
+	w.mustApply(plan.Create{Want: b})
+	if _, err := w.hand.PutObject(w.Context(), b.Name, "large", strings.NewReader(strings.Repeat("x", 2000)), 2000, minio.PutObjectOptions{}); codeOf(err) != "XMinioAdminBucketQuotaExceeded" {
+		w.Errorf("%v", err)
+	}
+}
+
+// testQuotaElsewhere: a server that is no MinIO is not asked to make a bucket with a quota.
+func testQuotaElsewhere(w *world) {
+	b := w.bucket()
+	b.Quota = 1000
+	want := w.desired(b)
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		rw.Header().Set("Server", "VERSITYGW")
+		foreign := strings.HasPrefix(r.URL.Path, adminPath)
+		if foreign {
+			refuse(rw, http.StatusNotFound, minio.NoSuchBucket, "The specified bucket does not exist.")
+		}
+		return foreign
+	})
+	w.must(want, b, drift.Missing)
+	create := plan.Create{Want: b}
+	if held := w.check(create); len(held) != 1 || held[0].Rule != ruleFeature || !strings.Contains(held[0].Reason, "minio (VERSITYGW) has no quotas of buckets") {
+		w.Errorf("%+v", held)
+	}
+	if err := w.apply(create); err == nil {
+		w.Error("it was made")
+	}
+	w.must(want, b, drift.Missing)
+	b.Quota, b.Exact = 0, true // what a server does not have nobody has set
+	w.mustApply(create)
+	w.must(want, b, "")
 }

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	"github.com/flumendata/flumen-agent/spec"
@@ -23,7 +24,7 @@ func (r refusal) Error() string { return r.says }
 // refuse gives the reason against making a bucket what the spec says, a refusal, or an error
 // of the store. Have is nil for one that is not there.
 func (c *connection) refuse(ctx context.Context, b, have *spec.Bucket) error {
-	if err := c.unfit(b); err != nil || have == nil {
+	if err := c.unfit(ctx, b); err != nil || have == nil {
 		return err
 	}
 	if err := c.lockedIn(b, have); err != nil {
@@ -47,7 +48,12 @@ func (c *connection) refuse(ctx context.Context, b, have *spec.Bucket) error {
 }
 
 // unfit says that the server does not have what a bucket is asked to have.
-func (c *connection) unfit(b *spec.Bucket) error {
+func (c *connection) unfit(ctx context.Context, b *spec.Bucket) error {
+	if b.Quota > 0 && c.heard.server() != serverMinIO { // which a proxy may hide
+		if _, err := c.quota(ctx, b.Name); errors.Is(err, errNoAdmin) {
+			return refusal{ruleFeature, c.named() + " has no quotas of buckets, which only MinIO has: remove the quota of bucket " + b.Name}
+		}
+	}
 	for _, rule := range b.Lifecycle {
 		if rule.AbortDays > 0 && c.heard.server() == serverMinIO {
 			return refusal{ruleFeature, c.named() + " does not take abort_incomplete_uploads_days (lifecycle rule " + rule.ID + "): there it is a setting of the server, MINIO_API_STALE_UPLOADS_EXPIRY"}

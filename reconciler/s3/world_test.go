@@ -47,6 +47,8 @@ func TestBuckets(t *testing.T) {
 		"MadeBucketIsMarkedAndInSync":          testMadeBucketIsMarked,
 		"BucketThatWasThereIsAdoptedUnchanged": testAdopted,
 		"BucketOfAnotherProjectIsLeftAlone":    testForeign,
+		"QuotaIsKept":                          testQuotaHolds,
+		"QuotaIsForMinIO":                      testQuotaElsewhere,
 		"LockIsPutOnWhenTheBucketIsMade":       testLock,
 		"OpeningTablesNeedsConsent":            testOpened,
 		"LifecycleIsOneDocument":               testLifecycleIsWhole,

@@ -43,7 +43,7 @@ func (c *conversion) bucket(key string, b bucket) (tier int, one *spec.Bucket) {
 	one.Lock = c.lock(b.ObjectLock, one, at)
 	one.Policy = c.bucketPolicy(&b.Policy, at("policy"))
 	one.Encryption = c.encryption(b.Encryption, at("encryption"))
-	one.Exact = b.Exact
+	one.Quota, one.Exact = c.size(b.Quota, at("quota")), b.Exact
 	if !b.CORS.IsZero() {
 		c.fault(at("cors"), "on MinIO it is a setting of the server: MINIO_API_CORS_ALLOW_ORIGIN", "cors of a bucket: this version of flumen-agent cannot do this yet")
 	}
