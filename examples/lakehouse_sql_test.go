@@ -184,9 +184,10 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 	}
 }
 
-// everySystemComesBack kills each container in turn, and expects what everything else needs to
-// answer again.
+// everySystemComesBack kills each container in turn, and expects what needs nearly all of them
+// to answer again. A streaming query goes on where it was.
 func everySystemComesBack(t *testing.T, l *lakehouse) {
+	l.streams(10)
 	for _, service := range []string{"postgres", "minio", "hive-metastore", "spark-master", "spark-worker1", "spark-worker2", "jupyterlab", "trino", "superset"} {
 		l.kill(service)
 		l.exits(2, "drift")
@@ -195,6 +196,7 @@ func everySystemComesBack(t *testing.T, l *lakehouse) {
 		t.Logf("%s is back after %s, a plan included", service, time.Since(began).Round(100*time.Millisecond))
 		l.tells(theOrders, orders...)
 	}
+	l.streams(20)
 }
 
 func aChangeReplacesTrinoAlone(t *testing.T, l *lakehouse) {

@@ -33,14 +33,13 @@ func TestLakehouse(t *testing.T) {
 		{"FoundationKeepsItsDataWhenKilled", foundationIsKilled},
 		{"PasswordChangesWhereItIsUsed", passwordChanges},
 		{"SparkKeepsDeltaTables", sparkKeepsDeltaTables},
-		{"SparkSurvivesBeingKilled", sparkSurvivesBeingKilled},
 		{"TrinoReadsWhatSparkWrote", trinoReadsWhatSparkWrote},
 		{"JupyterRunsTheExample", jupyterRunsTheExample},
 		{"SupersetAsksTrino", supersetAsksTrino},
-		{"EverySystemComesBack", everySystemComesBack},
 		{"AChangeInGitReplacesTrinoAlone", aChangeReplacesTrinoAlone},
 		{"ABrokenMetastoreIsRolledBack", aBrokenMetastoreIsRolledBack},
 		{"EverythingComesUpAgain", everythingComesUpAgain},
+		{"EverySystemComesBack", everySystemComesBack},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, l.in(t)) }) {
 			return
