@@ -44,6 +44,9 @@ type Difference struct {
 	Reason string `json:"reason,omitempty"`
 	// Critical says by what data is lost as long as it stays so, whatever the verdict; "" if by nothing.
 	Critical string `json:"critical,omitempty"`
+	// NeededBy are the services that wait for this one, itself or by way of others, if it is one
+	// that does not run or is not ready.
+	NeededBy []spec.Ref `json:"needed_by,omitempty"`
 	// Want is nil for what is extra, Have nil for what is missing or unseen.
 	Want spec.Resource `json:"-"`
 	Have *Found        `json:"-"`
@@ -74,6 +77,9 @@ func Compare(want spec.Desired, have Observed) Drift {
 			wanted[r.Ref()] = true
 			if d, differs := compare(r, have, want.Checks); differs {
 				d.Tier, d.Want = tier.Name, r
+				if d.Verdict == Down || d.Verdict == Unready {
+					d.NeededBy = neededBy(want, d.Ref)
+				}
 				all = append(all, d)
 			}
 		}

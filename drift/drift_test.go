@@ -79,6 +79,9 @@ func describe(d drift.Drift) string {
 			tier = "-"
 		}
 		fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", tier, one.Ref, one.Verdict, one.Reason)))
+		if len(one.NeededBy) > 0 {
+			fmt.Fprintf(&b, "  needed by %v\n", one.NeededBy)
+		}
 		for _, f := range one.Fields {
 			fmt.Fprintf(&b, "  %s: %s -> %s\n", f.Name, shown(f.Have), shown(f.Want))
 		}

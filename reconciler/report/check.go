@@ -79,7 +79,7 @@ func (c Check) differencesMarkdown(w io.Writer) {
 			fmt.Fprintf(w, "| `%s` | **critical** | %s | | | %s | %s |\n", d.Ref, cell(d.Critical), since, cause)
 		}
 		if len(d.Fields) == 0 {
-			fmt.Fprintf(w, "| `%s` | %s | %s | | | %s | %s |\n", d.Ref, d.Verdict, cell(d.Reason), since, cause)
+			fmt.Fprintf(w, "| `%s` | %s | %s | | | %s | %s |\n", d.Ref, d.Verdict, cell(reason(d)), since, cause)
 		}
 		for _, f := range d.Fields {
 			fmt.Fprintf(w, "| `%s` | %s | `%s` | %s | %s | %s | %s |\n", d.Ref, d.Verdict, f.Name, value(f.Want), value(f.Have), since, cause)

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +107,22 @@ This is not the wanted revision: revision 1234 failed.
 	want = strings.NewReplacer("SHORT", c.Revision.Short(), "bQc", "b'c").Replace(want)
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestReportsNameWhatNeedsAThingThatIsDown(t *testing.T) {
+	db := differs("db", drift.Down)
+	db.NeededBy = []spec.Ref{spec.InstanceRef("catalog", 1), spec.InstanceRef("web", 1)}
+	c := report.Check{At: noon, Project: "p", Differences: drift.Drift{db}}
+	var text, markdown, junit, page strings.Builder
+	c.Text(&text, plan.Paint(false))
+	c.Markdown(&markdown)
+	if err := errors.Join(c.JUnit(&junit), c.HTML(&page)); err != nil {
+		t.Fatal(err)
+	}
+	for form, out := range map[string]string{"text": text.String(), "Markdown": markdown.String(), "JUnit": junit.String(), "HTML": page.String()} {
+		if !strings.Contains(out, "as a test says; needed by service/catalog, service/web") {
+			t.Errorf("%s does not say it:\n%s", form, out)
+		}
 	}
 }

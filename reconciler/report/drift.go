@@ -85,10 +85,22 @@ func (c Check) Text(w io.Writer, paint plan.Paint) {
 			tier = d.Tier
 			fmt.Fprintf(w, "\n  %s\n", paint.On(plan.Bold, tierTitle(tier)))
 		}
-		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, d.Reason+c.history(d.Ref)))
+		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, reason(d)+c.history(d.Ref)))
 		plan.FieldsText(w, d.Fields, "          ", paint)
 	}
 	fmt.Fprintf(w, "\n%s. To see what would be done: flumen-agent plan\n", Counted(len(c.Differences), "difference"))
+}
+
+// reason says why something differs, and what that may harm.
+func reason(d drift.Difference) string {
+	if len(d.NeededBy) == 0 {
+		return d.Reason
+	}
+	var names []string
+	for _, ref := range d.NeededBy {
+		names = append(names, ref.String())
+	}
+	return d.Reason + "; needed by " + strings.Join(names, ", ")
 }
 
 // history says since when something differs, and why, as far as that is known.

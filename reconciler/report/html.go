@@ -171,6 +171,7 @@ func (c Check) groups() []group {
 		if len(all) == 0 || all[len(all)-1].Title != title {
 			all = append(all, group{Title: title})
 		}
+		d.Reason = reason(d)
 		r := row{Difference: d, Seen: c.Seen[d.Ref], Stands: c.standsOf(d)}
 		if !r.Seen.Since.IsZero() {
 			r.Age = "for " + age(c.At.Sub(r.Seen.Since))

@@ -135,7 +135,7 @@ func (c Check) junitCase(tier string, ref spec.Ref) junitCase {
 func (c Check) inWords(d drift.Difference) string {
 	switch {
 	case d.Reason != "":
-		return fmt.Sprintf("%s: %s", d.Verdict, d.Reason)
+		return fmt.Sprintf("%s: %s", d.Verdict, reason(d))
 	case len(d.Fields) > 0:
 		return fmt.Sprintf("%s: %s", d.Verdict, Counted(len(d.Fields), "attribute"))
 	}
