@@ -190,7 +190,10 @@ func everySystemComesBack(t *testing.T, l *lakehouse) {
 	l.streams(10)
 	for _, service := range []string{"postgres", "minio", "hive-metastore", "spark-master", "spark-worker1", "spark-worker2", "jupyterlab", "trino", "superset"} {
 		l.kill(service)
-		l.exits(2, "drift")
+		report := l.exits(2, "drift")
+		if service == "postgres" && !strings.Contains(report, "needed by service/hive-metastore, service/jupyterlab, service/spark-master, service/spark-worker1, service/spark-worker2, service/superset, service/trino") {
+			t.Errorf("the report does not say what needs PostgreSQL:\n%s", report)
+		}
 		began := time.Now()
 		l.converges("sql")
 		t.Logf("%s is back after %s, a plan included", service, time.Since(began).Round(100*time.Millisecond))
