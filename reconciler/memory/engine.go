@@ -14,6 +14,7 @@ package memory
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,7 +83,7 @@ func (e *Engine) do(ref spec.Ref, what string, call func() error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e.now = e.now.Add(time.Second)
-	if err := call(); err != nil {
+	if err := errors.Join(call(), e.faults.cut()); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

@@ -77,6 +77,19 @@ func TestCallThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
+func TestCallWhoseAnswerIsLostHasHappened(t *testing.T) {
+	engine, look, target := running(t, "always")
+	before := look()
+	engine.CutCall(1)
+	if err := target.Apply(t.Context(), plan.Remove{Have: before}, silent{}); !errors.Is(err, memory.ErrCut) {
+		t.Errorf("it answers %v", err)
+	}
+	engine.Recover()
+	if after := look(); after.State == before.State {
+		t.Errorf("it is %s, as before", after.State)
+	}
+}
+
 func TestNothingHappensAfterTheAgentWasKilled(t *testing.T) {
 	engine, look, target := running(t, "")
 	before := look()

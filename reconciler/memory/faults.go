@@ -11,6 +11,8 @@ var (
 	ErrKilled = errors.New("the agent was killed")
 	// ErrInjected is what a call answers that FailCall picked.
 	ErrInjected = errors.New("the engine failed, as the test asked")
+	// ErrCut is what the call answers that CutCall picked, and every one after it.
+	ErrCut = errors.New("the connection to the engine was cut")
 )
 
 // faults are what a test has asked to go wrong.
@@ -18,6 +20,7 @@ type faults struct {
 	calls  int // mutating calls so far
 	failAt int // the number of the call that fails; 0: none
 	killAt int // the number of the last call that happens; 0: none
+	cutAt  int // the number of the call whose answer is lost; 0: none
 	blind  map[spec.Ref]string
 	absent map[string]bool // references that no registry has
 	down   error           // why the engine cannot be reached
@@ -37,6 +40,9 @@ func (f *faults) admit(ref spec.Ref, what string) error {
 	}
 	if f.killAt > 0 && f.calls >= f.killAt {
 		return ErrKilled
+	}
+	if err := f.cut(); err != nil {
+		return err
 	}
 	f.calls++
 	f.log = append(f.log, Call{ref, what})
@@ -60,6 +66,22 @@ func (e *Engine) FailCall(n int) {
 	e.faults.failAt = e.faults.calls + n
 }
 
+// cut tells whether the answer to the call that was just made is lost.
+func (f *faults) cut() error {
+	if f.cutAt > 0 && f.calls >= f.cutAt {
+		return ErrCut
+	}
+	return nil
+}
+
+// CutCall lets the n-th mutating call from now, counted from 1, happen and its answer be
+// lost. Those after it answer ErrCut and do nothing.
+func (e *Engine) CutCall(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.faults.cutAt = e.faults.calls + n
+}
+
 // KillAfter lets n more mutating calls happen. Those after it answer ErrKilled and do
 // nothing, as if whoever makes them had been killed in between.
 func (e *Engine) KillAfter(n int) {
@@ -72,7 +94,7 @@ func (e *Engine) KillAfter(n int) {
 func (e *Engine) Recover() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.faults.failAt, e.faults.killAt, e.faults.down = 0, 0, nil
+	e.faults.failAt, e.faults.killAt, e.faults.cutAt, e.faults.down = 0, 0, 0, nil
 	clear(e.faults.blind)
 }
 

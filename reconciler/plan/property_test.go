@@ -210,6 +210,17 @@ func TestRunConvergesAfterACallFailed(t *testing.T) {
 	})
 }
 
+// What the engine has done and could not say is found by the next run.
+func TestRunConvergesAfterTheConnectionWasCut(t *testing.T) {
+	check(t, func(w *world, want spec.Desired) {
+		w.engine.CutCall(rapid.IntRange(1, 40).Draw(w.t, "call"))
+		w.run(want)
+		w.engine.Recover()
+		w.runsNothingTwice()
+		w.settle(want)
+	})
+}
+
 // runsNothingTwice checks that no container runs beside the one it is replaced by: two
 // databases on one volume are worse than none.
 func (w *world) runsNothingTwice() {
