@@ -181,9 +181,7 @@ func (a *Agent) trouble(ctx context.Context, err error) {
 	default:
 		a.Log.Error("the newest spec cannot be had, what is in force stays so", "err", err)
 	}
-	s := a.standing
-	s.Trouble = now
-	a.know(s)
+	a.know(a.standing.inTrouble(now, time.Now()))
 }
 
 // hold sees to it that this agent is the one that changes the project.

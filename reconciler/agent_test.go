@@ -404,9 +404,15 @@ func TestAgentGoesOnWithTheNewestStateThatCanBeHadAndSaysWhatIsWrong(t *testing.
 		if s, _, _ := b.agent.Standing(); s.Trouble != gone.Error() {
 			t.Errorf("trouble %q", s.Trouble)
 		}
+		since := time.Now()
+		time.Sleep(3 * time.Hour)
+		b.load(desired("1", []*spec.Service{service("db")}), errors.New("and it does not load"))
+		if s, _, _ := b.agent.Standing(); !s.TroubleSince.Equal(since) {
+			t.Errorf("in trouble since %s, expected %s", s.TroubleSince, since)
+		}
 		gone = nil
 		b.load(desired("2", []*spec.Service{service("db"), service("web")}), nil)
-		if s, _, _ := b.agent.Standing(); s.Trouble != "" || s.Wanted.ID != "2" {
+		if s, _, _ := b.agent.Standing(); s.Trouble != "" || !s.TroubleSince.IsZero() || s.Wanted.ID != "2" {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -35,7 +35,7 @@ func (a *Agent) wake(ctx context.Context) {
 		a.fresh = false // it was converged by the agent before
 	}
 	a.retry.recall(s.Enforced.ID, s.Retries, time.Now())
-	s.Trouble = a.standing.Trouble
+	s = s.inTrouble(a.standing.Trouble, a.standing.TroubleSince)
 	a.mu.Lock()
 	a.memory, a.standing = memory, s.want(a.current.Revision)
 	a.mu.Unlock()

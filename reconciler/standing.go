@@ -33,7 +33,8 @@ type Standing struct {
 	Why      string        `json:"why,omitempty"`
 	// Trouble is why the source's newest state cannot be had: it cannot be reached, or what
 	// it gives does not load.
-	Trouble string `json:"trouble,omitempty"`
+	Trouble      string    `json:"trouble,omitempty"`
+	TroubleSince time.Time `json:"trouble_since,omitzero"` // whatever the reason was at first
 	// Good are the revisions that became ready, the latest first.
 	Good        []spec.Revision `json:"good"`
 	Quarantined []Quarantine    `json:"quarantined"`
@@ -89,6 +90,18 @@ func (s Standing) want(wanted spec.Revision) Standing {
 		s.Pin = nil
 	}
 	s.Wanted = wanted
+	return s
+}
+
+// inTrouble takes note of why the source's newest state cannot be had, or that it can.
+func (s Standing) inTrouble(why string, now time.Time) Standing {
+	switch {
+	case why == "":
+		s.TroubleSince = time.Time{}
+	case s.TroubleSince.IsZero():
+		s.TroubleSince = now.Round(0)
+	}
+	s.Trouble = why
 	return s
 }
 

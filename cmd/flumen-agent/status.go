@@ -73,7 +73,7 @@ func (a *app) kept(ctx context.Context, c *connection) (*report.Kept, error) {
 // keptAs is a standing as it is shown. A look that is older than bound counts no more.
 func keptAs(s reconciler.Standing, now time.Time, bound time.Duration) report.Kept {
 	k := report.Kept{
-		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Trouble: s.Trouble, Paused: s.Paused(now), Degraded: []spec.Ref{},
+		Wanted: s.Wanted, Enforced: s.Enforced, Summary: s.Summary(now), Trouble: s.Trouble, Since: s.TroubleSince, Paused: s.Paused(now), Degraded: []spec.Ref{},
 		Quarantined: []spec.Revision{}, Looked: s.Looked.At, Verdict: report.VerdictOf(s.Looked.At, s.Looked.InSync, now, bound),
 	}
 	for _, r := range s.Retries {

@@ -18,6 +18,7 @@ type Kept struct {
 	// Summary says what is in force in words: a pause, a pin, a revision that failed.
 	Summary  string     `json:"summary"`
 	Trouble  string     `json:"trouble,omitempty"` // why the newest revision cannot be had
+	Since    time.Time  `json:"trouble_since,omitzero"`
 	Paused   bool       `json:"paused"`
 	Degraded []spec.Ref `json:"degraded"` // failed too often, and are tried only now and then
 	// Quarantined are the revisions that failed and are not tried again by themselves.
@@ -62,7 +63,11 @@ func (k *Kept) text(w io.Writer, at time.Time, paint plan.Paint) {
 	}
 	fmt.Fprintf(w, "  %s: %s\n", by, paint.On(colour, k.Summary))
 	if k.Trouble != "" {
-		fmt.Fprintf(w, "  %s %s\n", paint.On(plan.Red, "the newest revision cannot be had:"), k.Trouble)
+		since := ""
+		if before := at.Sub(k.Since); !k.Since.IsZero() && before >= time.Second {
+			since = " for " + age(before)
+		}
+		fmt.Fprintf(w, "  %s %s\n", paint.On(plan.Red, "the newest revision cannot be had"+since+":"), k.Trouble)
 	}
 	switch {
 	case k.Looked.IsZero():
