@@ -141,14 +141,13 @@ func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference,
 	return Difference{}, false
 }
 
-// pending tells whether a bucket lives in a service that is known not to be ready, so
+// pending tells whether something lives in a service that is known not to be ready, so
 // that nobody can know whether it is there.
 func pending(want spec.Resource, have Observed) (reason string, waits bool) {
-	bucket, ok := want.(*spec.Bucket)
-	if !ok {
+	if !want.Ref().Kind.Inside() {
 		return "", false
 	}
-	for _, dep := range bucket.After() {
+	for _, dep := range want.After() {
 		if _, unseen := have.Unseen(dep.Ref); unseen {
 			continue
 		}

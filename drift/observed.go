@@ -54,6 +54,10 @@ type Found struct {
 	// deletes live tables; "" if nothing does.
 	Critical string
 
+	// Adopted: it was there before the agent took it over, and so stays when no tier
+	// declares it any more. Only users of stores say so.
+	Adopted bool
+
 	// Handing: a replacement that was broken off has begun to hand over from this
 	// container, and may have stopped it for that.
 	Handing bool

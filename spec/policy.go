@@ -64,9 +64,7 @@ func ParsePolicy(text string) (Policy, error) {
 		s.settle()
 		p.Statement[i] = s
 	}
-	slices.SortFunc(p.Statement, func(a, b Statement) int { return cmp.Compare(a.String(), b.String()) })
-	p.Statement = slices.CompactFunc(p.Statement, func(a, b Statement) bool { return a.String() == b.String() })
-	return p, nil
+	return p.tidy(), nil
 }
 
 // written is a policy as it stands in a file.
@@ -223,6 +221,23 @@ func oneLine(v any) string {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v) // these types always can be
 	return strings.TrimSpace(b.String())
+}
+
+// JoinPolicies gives the policy that allows and denies what all of them together do.
+func JoinPolicies(all ...Policy) Policy {
+	var sum Policy
+	for _, p := range all {
+		sum.Version = cmp.Or(sum.Version, p.Version)
+		sum.Statement = append(sum.Statement, p.Statement...)
+	}
+	return sum.tidy()
+}
+
+// tidy puts the statements in order, each once.
+func (p Policy) tidy() Policy {
+	slices.SortFunc(p.Statement, func(a, b Statement) int { return cmp.Compare(a.String(), b.String()) })
+	p.Statement = slices.CompactFunc(p.Statement, func(a, b Statement) bool { return a.String() == b.String() })
+	return p
 }
 
 // IsZero tells whether there is no policy.

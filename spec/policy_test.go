@@ -2,6 +2,8 @@ package spec_test
 
 import (
 	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +81,29 @@ func TestPolicyThatCannotBeUnderstoodSaysWhere(t *testing.T) {
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
+	}
+}
+
+func TestPolicyOfTheLakehouseCanBeRead(t *testing.T) {
+	text, err := os.ReadFile("../examples/lakehouse/conf/minio/readonly.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range must(t, string(text)).Statement {
+		if s.Effect != "Allow" || slices.ContainsFunc(s.Action, func(a string) bool { return !strings.HasPrefix(a, "s3:Get") && a != "s3:ListBucket" }) {
+			t.Errorf("it does more than reading: %s", s)
+		}
+	}
+}
+
+func TestJoinedPoliciesAllowWhatAllOfThemDo(t *testing.T) {
+	a, b := must(t, readOnly), must(t, `{"Statement": {"Effect": "Allow", "Action": "s3:*"}}`)
+	sum := spec.JoinPolicies(a, b, a)
+	if len(sum.Statement) != 3 || sum.String() != spec.JoinPolicies(b, a).String() || spec.JoinPolicies(a, a).String() != a.String() {
+		t.Errorf("%s", sum)
+	}
+	if !spec.JoinPolicies().IsZero() {
+		t.Error("nothing is a policy")
 	}
 }
 

@@ -16,7 +16,12 @@ const (
 	KindVolume  Kind = "volume"
 	KindService Kind = "service"
 	KindBucket  Kind = "bucket"
+	KindAccess  Kind = "access"
 )
+
+// Inside tells whether things of this kind live inside a service, or else in a store that is
+// somewhere else: only when that is ready can anybody know whether they are there.
+func (k Kind) Inside() bool { return k == KindBucket || k == KindAccess }
 
 // Ref names one thing of a project: "service/trino", "volume/postgres_data".
 // Each instance of a scaled service has a Ref of its own: the first is

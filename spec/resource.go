@@ -44,7 +44,8 @@ type Dep struct {
 	Restarts bool
 }
 
-// Resource is one thing that should be: *Image, *Network, *Volume, *Service or *Bucket.
+// Resource is one thing that should be: *Image, *Network, *Volume, *Service,
+// *Bucket or *Access.
 // It is a value to be read; nobody changes one after it was loaded.
 type Resource interface {
 	Ref() Ref

@@ -8,7 +8,7 @@
 //	    env.TZ=UTC port=5432:5432 \            no volume data
 //	    volume=data:/data needs=cache:ready    blind service permission denied
 //
-// On the left a desired state: networks, volumes, images, services and buckets with their
+// On the left a desired state: networks, volumes, images, services, buckets and users with their
 // attributes; images are made up where no line describes them. On the right what was
 // observed of it: "everything" is found as it should be and healthy, and each line after
 // it changes that for one thing, field by field.
@@ -83,6 +83,10 @@ func (d *drawing) line(w []string) error {
 	case "bucket":
 		b := &spec.Bucket{Key: name, Name: name, Store: &spec.Store{Name: "store"}, Tags: map[string]string{}}
 		return d.add(b, rest, func(key, value string) error { return setBucket(b, key, value) })
+	case "access":
+		store, user, _ := strings.Cut(name, ".")
+		a := &spec.Access{User: user, Owner: d.want.Project, Secret: spec.Sensitive("secret of " + user), Store: &spec.Store{Name: store}}
+		return d.add(a, rest, func(key, value string) error { return setAccess(a, key, value) })
 	case "image":
 		i := &spec.Image{Name: name, Pull: spec.PullMissing}
 		return d.add(i, rest, func(key, value string) error { return setImage(i, key, value) })
@@ -160,6 +164,20 @@ func setBucket(b *spec.Bucket, key, value string) error {
 		return fmt.Errorf("a bucket has no %s", key)
 	}
 	return nil
+}
+
+func setAccess(a *spec.Access, key, value string) (err error) {
+	switch key {
+	case "in":
+		a.Depends = append(a.Depends, spec.Dep{Ref: spec.InstanceRef(value, 1), Until: spec.Ready})
+	case "may":
+		a.Policy, err = spec.ParsePolicy(fmt.Sprintf(`{"Statement": {"Effect": "Allow", "Action": %q}}`, value))
+	case "secret":
+		a.Secret = spec.Sensitive(value)
+	default:
+		err = fmt.Errorf("a user has no %s", key)
+	}
+	return err
 }
 
 func setImage(i *spec.Image, key, value string) error {

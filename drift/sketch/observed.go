@@ -88,6 +88,8 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 			f.State = drift.State(a)
 		case a == "foreign":
 			f.Owned = false
+		case a == "adopted":
+			f.Adopted = true
 		case a == "oom":
 			f.OOM = true
 		case key == "id":

@@ -38,9 +38,9 @@ func (t *Target) observeBuckets(want spec.Desired, seen drift.Observed) {
 	}
 }
 
-// serving gives an error unless a container of each service runs that a bucket lives in.
-func (t *Target) serving(b *spec.Bucket) error {
-	for _, dep := range b.After() {
+// serving gives an error unless a container of each service runs that something lives in.
+func (t *Target) serving(r spec.Resource) error {
+	for _, dep := range r.After() {
 		if !slices.ContainsFunc(t.engine.ordered(), func(c *container) bool {
 			return c.project == t.project && c.ref() == dep.Ref && c.running() && c.state != drift.Paused
 		}) {

@@ -2,7 +2,7 @@
 // a real engine would refuse: a container before its network, a network from under a
 // container, a name or a host port twice. It is for tests of what decides and executes.
 //
-//	Engine (containers, networks, volumes, images, buckets)
+//	Engine (containers, networks, volumes, images, buckets, users)
 //	   ├─ Target("a"), Target("b")   projects on one engine
 //	   ├─ faults.go                  fail call n, end after call n, be blind to a kind
 //	   └─ hand.go                    what people do behind the agent's back
@@ -34,6 +34,7 @@ type Engine struct {
 	volumes    map[string]*volume    // by name
 	images     map[string]*image     // by reference
 	buckets    map[string]*bucket    // by name
+	users      map[string]*user      // by store.name
 	faults     faults
 }
 
@@ -46,6 +47,7 @@ func New() *Engine {
 		volumes:    map[string]*volume{},
 		images:     map[string]*image{},
 		buckets:    map[string]*bucket{},
+		users:      map[string]*user{},
 		faults:     faults{blind: map[spec.Ref]string{}, absent: map[string]bool{}},
 	}
 }

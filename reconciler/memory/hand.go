@@ -115,6 +115,22 @@ func (e *Engine) EditBucket(name, field, value string) {
 	}
 }
 
+// RemoveUser removes a user, by the name of its Ref.
+func (e *Engine) RemoveUser(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.users, name)
+}
+
+// EditUser changes a field of a user, by the name of its Ref.
+func (e *Engine) EditUser(name, field, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if u := e.users[name]; u != nil {
+		u.fields[field] = spec.Plain(text)
+	}
+}
+
 // Settle lets enough time pass for everything that was started to show what comes of it.
 func (e *Engine) Settle() {
 	e.mu.Lock()
@@ -124,7 +140,7 @@ func (e *Engine) Settle() {
 	}
 }
 
-// RemoveProject removes all that a project has made, volumes and buckets too.
+// RemoveProject removes all that a project has made, volumes, buckets and users too.
 func (e *Engine) RemoveProject(project string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,6 +148,7 @@ func (e *Engine) RemoveProject(project string) {
 	maps.DeleteFunc(e.networks, func(_ string, n *network) bool { return n.project == project })
 	maps.DeleteFunc(e.volumes, func(_ string, v *volume) bool { return v.project == project })
 	maps.DeleteFunc(e.buckets, func(_ string, b *bucket) bool { return b.project == project })
+	maps.DeleteFunc(e.users, func(_ string, u *user) bool { return u.project == project })
 }
 
 // AddImage puts an image on the engine that nobody's project built.
@@ -141,7 +158,7 @@ func (e *Engine) AddImage(reference string) {
 	e.images[reference] = &image{id: e.nextID("image")}
 }
 
-// AddForeign makes a network, a volume, a bucket or a running container that belongs to nobody.
+// AddForeign makes a network, a volume, a bucket, a user or a running container that belongs to nobody.
 func (e *Engine) AddForeign(kind spec.Kind, name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,6 +170,8 @@ func (e *Engine) AddForeign(kind spec.Kind, name string) {
 		e.volumes[name] = &volume{serial: e.serial, name: name, fields: spec.Fields{}}
 	case spec.KindBucket:
 		e.buckets[name] = &bucket{serial: e.serial, name: name, fields: spec.Fields{}}
+	case spec.KindAccess:
+		e.users[name] = &user{serial: e.serial, name: name, fields: spec.Fields{}}
 	case spec.KindService:
 		e.containers[id] = &container{
 			id: id, serial: e.serial, name: name, state: drift.Running, since: e.now, starts: 1,
@@ -185,6 +204,9 @@ func (e *Engine) Census(of func(project string) bool) []string {
 	}
 	for _, b := range e.buckets {
 		add(b.project, "bucket %d %s", b.serial, b.name)
+	}
+	for _, u := range e.users {
+		add(u.project, "access %s %d", u.name, u.serial)
 	}
 	slices.Sort(all)
 	return all

@@ -33,6 +33,7 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	t.observeVolumes(want, seen)
 	t.observeServices(want, seen)
 	t.observeBuckets(want, seen)
+	t.observeUsers(want, seen)
 	for ref, reason := range e.faults.blind {
 		seen.Blind[ref] = reason
 	}

@@ -22,7 +22,7 @@ func (e *Engine) Target(project string) *Target { return &Target{e, project} }
 
 // Kinds are all kinds.
 func (t *Target) Kinds() []spec.Kind {
-	return []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService, spec.KindBucket}
+	return []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume, spec.KindService, spec.KindBucket, spec.KindAccess}
 }
 
 // Apply makes one change true. See reconciler.Target for what it promises.
@@ -42,6 +42,8 @@ func (t *Target) Apply(ctx context.Context, c plan.Change, p plan.Progress) erro
 		err = t.applyService(c, p)
 	case spec.KindBucket:
 		err = t.applyBucket(c)
+	case spec.KindAccess:
+		err = t.applyUser(c)
 	default:
 		panic("memory: not a kind of this target: " + c.Ref().String())
 	}

@@ -165,7 +165,12 @@ func answer(d drift.Difference) (c Change, rule, reason string) {
 		}
 		return Wait{d.Want, *d.Have}, "", ""
 	case drift.Extra:
-		if d.Ref.Kind == spec.KindVolume {
+		switch d.Ref.Kind {
+		case spec.KindAccess:
+			if d.Have.Adopted {
+				return nil, RuleForeign, "no tier declares it, and it was there before the agent, which never removes it; when nobody uses it, remove it with a client of the store; or only its policy flumen-adopted.PROJECT.USER, and it is not spoken of any more"
+			}
+		case spec.KindVolume:
 			return nil, RuleData, "no tier declares it, and volumes are never removed by the agent; when its data is no longer needed: docker volume rm " + name(*d.Have)
 		}
 		return Remove{Have: *d.Have}, "", ""
@@ -186,7 +191,7 @@ func foreign(d drift.Difference) string {
 	if d.Reason != "" {
 		what = d.Reason
 	}
-	if d.Ref.Kind == spec.KindBucket {
+	if d.Ref.Kind.Inside() {
 		return what + "; it is left alone: choose another name, or another store"
 	}
 	return what + " and does not belong to the project; it is left alone: rename or remove it, or choose another name"
@@ -216,7 +221,7 @@ func answerChanged(d drift.Difference) (Change, string, string) {
 		return Create{d.Want}, "", ""
 	case *spec.Volume:
 		return nil, RuleData, "a volume cannot be changed without making it anew, which would lose its data; change the spec back, or move the data to a volume of another name"
-	case *spec.Bucket:
+	case *spec.Bucket, *spec.Access:
 		return Update{d.Want, *d.Have, d.Fields}, "", ""
 	case *spec.Service:
 		if updatable(d.Fields) {

@@ -21,6 +21,8 @@ var (
 	customNames  = []string{"custom-x", "custom-y"}
 	bucketNames  = []string{"k1", "k2"}
 	bucketFields = []string{"versioning", "tag.owner", "tag.cost", "lifecycle.r1", "lifecycle.r2", "encryption"} // by hand
+	userNames    = []string{"u1", "u2"}
+	userFields   = []string{"enabled", "policy", "secret"} // by hand
 )
 
 const testProject = "p"
@@ -212,19 +214,38 @@ func (s *maker) desired() spec.Desired {
 	return want
 }
 
-// fill puts buckets into some services that stay, in their tiers.
+// fill puts buckets and users into some services that stay, in their tiers.
 func (s *maker) fill(want *spec.Desired) {
 	servers := s.earlier(func(o *spec.Service) bool { return !o.Job && o.Number == 1 })
 	if len(servers) == 0 {
 		return
 	}
 	store := &spec.Store{Name: "store"}
+	inside := func() (tier *spec.Tier, depends []spec.Dep) {
+		server := rapid.SampledFrom(servers).Draw(s.t, "server")
+		for _, o := range s.services {
+			if o.Name == server.Name {
+				depends = append(depends, spec.Dep{Ref: o.Ref(), Until: spec.Ready})
+			}
+		}
+		return &want.Tiers[s.tier[server.Name]], depends
+	}
+	for _, name := range userNames {
+		if !s.chance(3) {
+			continue
+		}
+		tier, depends := inside()
+		policy, _ := spec.ParsePolicy(fmt.Sprintf(`{"Statement": {"Effect": "Allow", "Action": %q}}`, s.pick("s3:*", "s3:GetObject")))
+		tier.Resources = append(tier.Resources, &spec.Access{
+			User: name, Owner: testProject, Secret: spec.Sensitive(s.pick("secret-1", "secret-2")), Policy: policy, Store: store, Depends: depends,
+		})
+	}
 	for _, name := range bucketNames {
 		if !s.chance(2) {
 			continue
 		}
-		server := rapid.SampledFrom(servers).Draw(s.t, "server")
-		b := &spec.Bucket{Key: name, Name: name, Store: store, Versioning: spec.Versioning(s.pick("", "enabled", "suspended")), Tags: map[string]string{}}
+		tier, depends := inside()
+		b := &spec.Bucket{Key: name, Name: name, Store: store, Versioning: spec.Versioning(s.pick("", "enabled", "suspended")), Tags: map[string]string{}, Depends: depends}
 		for _, key := range []string{"owner", "cost"} {
 			if s.chance(3) {
 				b.Tags[key] = s.pick("1", "2")
@@ -234,12 +255,6 @@ func (s *maker) fill(want *spec.Desired) {
 		if s.chance(3) {
 			b.Lifecycle = []spec.LifecycleRule{{ID: s.pick("r1", "r2"), NoncurrentDays: rapid.IntRange(1, 2).Draw(s.t, "days")}}
 		}
-		for _, o := range s.services {
-			if o.Name == server.Name {
-				b.Depends = append(b.Depends, spec.Dep{Ref: o.Ref(), Until: spec.Ready})
-			}
-		}
-		tier := &want.Tiers[s.tier[server.Name]]
 		tier.Resources = append(tier.Resources, b)
 	}
 }

@@ -196,12 +196,13 @@ type gate struct {
 }
 
 // firstClosed gives the gate of the lowest tier that cannot become ready, or nil. Only
-// services and buckets make a tier ready: what those need holds them, not the tier.
+// services and what lives inside them make a tier ready: what those need holds them, not the
+// tier.
 func (b *builder) firstClosed() *gate {
 	for _, tier := range b.want.Tiers {
 		for _, r := range tier.Resources {
 			kind := r.Ref().Kind
-			if (kind == spec.KindService || kind == spec.KindBucket) && b.unready(r.Ref()) {
+			if (kind == spec.KindService || kind.Inside()) && b.unready(r.Ref()) {
 				return &gate{tier.Name, r.Ref()}
 			}
 		}

@@ -8,15 +8,15 @@ import (
 )
 
 // later tells whether what is to be done about a difference depends on what is to be done
-// about a service: a bucket that could not be looked at.
+// about a service: something inside it that could not be looked at.
 func later(d drift.Difference) bool {
-	return d.Ref.Kind == spec.KindBucket && d.Want != nil && d.Verdict == drift.Unseen
+	return d.Ref.Kind.Inside() && d.Want != nil && d.Verdict == drift.Unseen
 }
 
-// awaitServices answers the differences that are answered later. A bucket that could not be
+// awaitServices answers the differences that are answered later. What could not be
 // looked at has its turn when the service that it lives in is made anew by this plan: that may
-// be what keeps it from being seen, such as a key that changes. Making a bucket that
-// is there already changes nothing.
+// be what keeps it from being seen, such as a key that changes. Making a bucket or a user that
+// is there already, as it should be, changes nothing.
 func (b *builder) awaitServices(all drift.Drift) {
 	for _, d := range all {
 		if _, held := b.held[d.Ref]; held || !later(d) {

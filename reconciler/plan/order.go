@@ -31,15 +31,15 @@ func (b *builder) stages() []Stage {
 }
 
 // stageOf tells which stage a draft belongs to. New networks and volumes are made
-// ahead, since making them disturbs nothing. Buckets have their turn in their tier, since
-// they live in its services.
+// ahead, since making them disturbs nothing. What lives inside services has its turn in
+// their tier.
 func stageOf(d *draft) string {
 	switch c := d.change.(type) {
 	case Create:
 		switch {
 		case c.Ref().Kind == spec.KindImage:
 			return StageImages
-		case c.Ref().Kind != spec.KindService && c.Ref().Kind != spec.KindBucket && len(d.first) == 0:
+		case c.Ref().Kind != spec.KindService && !c.Ref().Kind.Inside() && len(d.first) == 0:
 			return StagePrepare
 		}
 	case Remove:
@@ -104,8 +104,8 @@ func (b *builder) needsOf(d *draft) []need {
 	return all
 }
 
-// guestsOf gives the removals that go before that of a network or an image: containers
-// use both.
+// guestsOf gives the removals that go before that of a network, an image or a user of a
+// store: containers use them.
 func (b *builder) guestsOf(d *draft) []*draft {
 	if d.ref().Kind == spec.KindService {
 		return nil
@@ -120,7 +120,7 @@ func (b *builder) guestsOf(d *draft) []*draft {
 }
 
 // kindRank is the order of kinds where nothing else decides.
-var kindRank = map[spec.Kind]int{spec.KindImage: 0, spec.KindNetwork: 1, spec.KindVolume: 2, spec.KindService: 3, spec.KindBucket: 4}
+var kindRank = map[spec.Kind]int{spec.KindImage: 0, spec.KindNetwork: 1, spec.KindVolume: 2, spec.KindService: 3, spec.KindBucket: 4, spec.KindAccess: 5}
 
 // sorted is a topological order, by kind and name where there is a choice.
 func (b *builder) sorted(drafts []*draft) []*draft {

@@ -74,9 +74,9 @@ func (w *world) meddle(before bool) {
 }
 
 func (w *world) deed(before bool) {
-	deeds := []string{"restart engine", "remove network", "remove image", "edit bucket"}
+	deeds := []string{"restart engine", "remove network", "remove image", "edit bucket", "edit user"}
 	if before {
-		deeds = append(deeds, "remove bucket")
+		deeds = append(deeds, "remove bucket", "remove user")
 	}
 	var name string
 	if names := w.containers(); len(names) > 0 {
@@ -99,6 +99,10 @@ func (w *world) deed(before bool) {
 		w.engine.RemoveBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"))
 	case "edit bucket":
 		w.engine.EditBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"), rapid.SampledFrom(bucketFields).Draw(w.t, "field"), "edited")
+	case "edit user":
+		w.engine.EditUser("store."+rapid.SampledFrom(userNames).Draw(w.t, "user"), rapid.SampledFrom(userFields).Draw(w.t, "field"), "edited")
+	case "remove user":
+		w.engine.RemoveUser("store." + rapid.SampledFrom(userNames).Draw(w.t, "user"))
 	case "stop":
 		w.engine.Stop(name)
 	case "kill":
@@ -328,7 +332,7 @@ func TestWithoutItsImageNothingIsTakenAway(t *testing.T) {
 func TestNothingUnseenIsTouched(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
 		w.engine.Settle()
-		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}, {Kind: spec.KindBucket}}
+		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}, {Kind: spec.KindBucket}, {Kind: spec.KindAccess}}
 		have := w.observe(want)
 		ref := rapid.SampledFrom(append(sights, have.Refs()...)).Draw(w.t, "blind")
 		before := slices.DeleteFunc(w.census(projectOnly), func(line string) bool {

@@ -31,6 +31,7 @@ func newWorld(t *rapid.T) *world {
 	engine.AddForeign(spec.KindNetwork, "strange-net")
 	engine.AddForeign(spec.KindVolume, "strange-data")
 	engine.AddForeign(spec.KindBucket, "strange-bucket")
+	engine.AddForeign(spec.KindAccess, "store.stranger")
 	return w
 }
 
@@ -167,15 +168,15 @@ func (w *world) mayBegin(want spec.Desired, stage plan.Stage, step plan.Step) {
 		}
 		for _, r := range tier.Resources {
 			one, differs := d.Of(r.Ref())
-			made := r.Ref().Kind == spec.KindBucket && one.Verdict == drift.Unseen // by this run, as its steps tell
-			if kind := r.Ref().Kind; (kind == spec.KindService || kind == spec.KindBucket) && differs && !works(one) && !made {
+			made := r.Ref().Kind.Inside() && one.Verdict == drift.Unseen // by this run, as its steps tell
+			if kind := r.Ref().Kind; (kind == spec.KindService || kind.Inside()) && differs && !works(one) && !made {
 				w.fatalf("%s %s of tier %s begins while %s of tier %s is %s", step.Change.Verb(), step.Change.Ref(), stage.Tier, r.Ref(), tier.Name, one.Verdict)
 			}
 		}
 	}
 }
 
-// works tells whether a service or bucket that differs does its work all the same.
+// works tells whether something that differs does its work all the same.
 func works(d drift.Difference) bool {
 	if d.Have == nil || !d.Have.Owned {
 		return false
