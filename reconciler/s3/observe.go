@@ -48,6 +48,7 @@ type look struct {
 	project string
 	store   *spec.Store
 	buckets map[string]*spec.Bucket // those that the spec names, by name in the store
+	users   map[string]*spec.Access // those that the spec names, by name
 	taken   map[spec.Ref]bool       // the Refs of all buckets of the spec
 
 	mu     sync.Mutex
@@ -58,13 +59,18 @@ type look struct {
 
 func newLook(want spec.Desired, s *spec.Store) *look {
 	l := &look{
-		project: want.Project, store: s, buckets: map[string]*spec.Bucket{}, taken: map[spec.Ref]bool{},
+		project: want.Project, store: s, buckets: map[string]*spec.Bucket{}, users: map[string]*spec.Access{}, taken: map[spec.Ref]bool{},
 		found: map[spec.Ref]drift.Found{}, blind: map[spec.Ref]string{},
 	}
 	for _, b := range spec.Resources[*spec.Bucket](want) {
 		l.taken[b.Ref()] = true
 		if b.Store.Name == s.Name {
 			l.buckets[b.Name] = b
+		}
+	}
+	for _, a := range spec.Resources[*spec.Access](want) {
+		if a.Store.Name == s.Name {
+			l.users[a.User] = a
 		}
 	}
 	return l
@@ -96,6 +102,7 @@ func (l *look) see(ctx context.Context, t *Target) {
 	for _, b := range l.buckets {
 		g.Go(func() error { l.seeWanted(ctx, c, b, known[b.Name]); return nil })
 	}
+	l.seeUsers(ctx, c)
 	_ = g.Wait() // what goes wrong is noted of each bucket
 }
 
@@ -126,6 +133,7 @@ func (l *look) blindAll(why error) {
 	for _, b := range l.buckets {
 		l.blind[b.Ref()] = why.Error()
 	}
+	l.blindUsers(why)
 }
 
 func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket, listed bool) {
@@ -135,16 +143,21 @@ func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket, lis
 		}
 		return c.read(ctx, b, listed)
 	})
+	l.note(b.Ref(), found, err)
+}
+
+// note keeps what came of looking at something: nil if it is not there.
+func (l *look) note(ref spec.Ref, found *drift.Found, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case err != nil:
-		l.blind[b.Ref()] = err.Error()
+		l.blind[ref] = err.Error()
 		if late(err) {
 			l.silent = err
 		}
 	case found != nil:
-		l.found[b.Ref()] = *found
+		l.found[ref] = *found
 	}
 }
 
@@ -217,5 +230,5 @@ func (l *look) seeOther(ctx context.Context, c *connection, name string) {
 	l.found[ref] = drift.Found{Ref: ref, ID: c.id(name), Owned: true, State: drift.Present, Fields: spec.Fields{}}
 }
 
-// id tells a bucket from those of other stores.
-func (c *connection) id(bucket string) string { return c.store.Name + "/" + bucket }
+// id tells a bucket or a user from those of other stores.
+func (c *connection) id(name string) string { return c.store.Name + "/" + name }

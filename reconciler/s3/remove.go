@@ -46,15 +46,15 @@ func (t *Target) remove(ctx context.Context, project string, r plan.Remove, p pl
 	})
 }
 
-// whereIs gives the store of a bucket that was found, and its name there.
-func (t *Target) whereIs(f drift.Found) (s *spec.Store, bucket string, err error) {
-	store, bucket, _ := strings.Cut(f.ID, "/")
+// whereIs gives the store of something that was found, and its name there.
+func (t *Target) whereIs(f drift.Found) (s *spec.Store, name string, err error) {
+	store, name, _ := strings.Cut(f.ID, "/")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s = t.stores[store]; s == nil {
 		return nil, "", plan.ErrStale
 	}
-	return s, bucket, nil
+	return s, name, nil
 }
 
 // mayGo looks through a bucket and tells why it may not be removed, or "". What was not seen

@@ -75,6 +75,15 @@ func TestBuckets(t *testing.T) {
 		"FilesAskForNothingElse":               testFilesAskForNothingElse,
 		"FilesMayTakeLong":                     testFilesMayTakeLong,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
+
+		"UserIsMadeAndMayDoWhatItsPolicySays":   testUserMade,
+		"UserChangedByHandIsSetRight":           testUserRepaired,
+		"UserTakesAnotherSecretAndPolicy":       testUserTakesAnotherSecretAndPolicy,
+		"UserThatWasThereIsTakenOverAndKept":    testUserThatWasThere,
+		"UserThatLeftTheSpecIsRemoved":          testUserThatLeft,
+		"UserIsUnseenWithAKeyThatMayNotLook":    testUserOfUnableKey,
+		"UserOfServerWithoutUsersIsRefused":     testUserOfServerWithoutUsers,
+		"UserInterruptedAnywhereIsMadeAfterAll": testUserInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
