@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,12 +23,20 @@ import (
 
 // TestStoreScripts runs the whole program on an engine with a MinIO server ($MINIO). One
 // engine is enough, and it has to be one of this machine, or what it runs is out of reach.
-func TestStoreScripts(t *testing.T) {
+func TestStoreScripts(t *testing.T) { runStoreScripts(t, "testdata/store", "") }
+
+// TestStoreScriptsByAnotherClient does by hand, with MinIO's own client ($MC, which knows the
+// store as "lake"), what the agent has to notice.
+func TestStoreScriptsByAnotherClient(t *testing.T) {
+	runStoreScripts(t, "testdata/mc", enginetest.Program(t, enginetest.MCVariable))
+}
+
+func runStoreScripts(t *testing.T, dir, mc string) {
 	image := enginetest.MinIOImage(t)
 	engine := enginetest.Connect(t, enginetest.Hosts(t)[0])
 	enginetest.Images(t, engine)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/store",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MINIO", image)
 			env.Setenv("ROOT_PASSWORD", "root-password")
@@ -35,6 +44,9 @@ func TestStoreScripts(t *testing.T) {
 				return err
 			}
 			startProxy(env)
+			env.Setenv("MC", mc)
+			env.Setenv("MC_CONFIG_DIR", filepath.Join(env.WorkDir, "mc"))
+			env.Setenv("MC_HOST_lake", "http://root:root-password@127.0.0.1:"+env.Getenv("PORT"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand, "tables": tables},

@@ -54,7 +54,8 @@ type validation struct {
 	Tiers    int      `json:"tiers"`
 	Services int      `json:"services"`
 	Buckets  int      `json:"buckets"`
-	Jobs     []string `json:"jobs"` // they run again when their container is gone
+	Users    int      `json:"users"` // of stores
+	Jobs     []string `json:"jobs"`  // they run again when their container is gone
 	Faults   []fault  `json:"faults"`
 	Warnings []fault  `json:"warnings"`
 }
@@ -73,6 +74,7 @@ func newValidation(file string, loaded compose.Loaded, err error) validation {
 		File: file, Valid: err == nil, Project: loaded.Desired.Project,
 		Tiers: len(loaded.Desired.Tiers), Services: len(services),
 		Buckets: len(spec.Resources[*spec.Bucket](loaded.Desired)),
+		Users:   len(spec.Resources[*spec.Access](loaded.Desired)),
 		Jobs:    []string{}, Faults: []fault{}, Warnings: []fault{},
 	}
 	for _, s := range services {
@@ -99,6 +101,9 @@ func (v validation) Text(w io.Writer, paint plan.Paint) {
 	holds := report.Counted(v.Tiers, "tier") + ", " + report.Counted(v.Services, "service")
 	if v.Buckets > 0 {
 		holds += ", " + report.Counted(v.Buckets, "bucket")
+	}
+	if v.Users > 0 {
+		holds += ", " + report.Counted(v.Users, "user") + " of stores"
 	}
 	fmt.Fprintf(w, "%s %s is valid: project %s, %s.\n", paint.On(plan.Green, "✓"), v.File, v.Project, holds)
 	for _, job := range v.Jobs {

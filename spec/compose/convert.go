@@ -20,6 +20,7 @@ func (l *load) convert(p *types.Project) {
 	c.learnSecrets()
 	c.readStores()
 	c.readBuckets()
+	c.readAccess()
 	c.readRetention()
 	c.checkTables()
 	c.forgetPublic()
@@ -87,6 +88,7 @@ type conversion struct {
 	built    map[string]*spec.Image         // by reference
 	stores   map[string]*spec.Store
 	buckets  map[int][]spec.Resource // by tier
+	access   map[int][]spec.Resource // by tier
 }
 
 // names of the active services, in order.
@@ -98,7 +100,7 @@ func (c *conversion) in(tier int) []string {
 }
 
 // tier makes the resources of one: images, networks and volumes that no lower tier uses,
-// with the images that those images are built from, then services, then buckets.
+// with the images that those images are built from, then services, then what lives inside them.
 func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 	var needs, services []spec.Resource
 	for _, name := range c.in(i) {
@@ -111,7 +113,7 @@ func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 			needs = append(needs, c.firstUse(ref, used)...)
 		}
 	}
-	return append(append(needs, services...), c.buckets[i]...)
+	return slices.Concat(needs, services, c.buckets[i], c.access[i])
 }
 
 // firstUse gives a resource and before it those that it needs itself, but none twice.

@@ -22,7 +22,6 @@ type root struct {
 
 // unsupported are attributes below other keys that this version cannot act on.
 var unsupported = []string{
-	"stores.*.access",
 	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
 	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
 }

@@ -224,6 +224,8 @@ func writeDetails(b *bytes.Buffer, r spec.Resource) {
 		if !r.OpenUntil.IsZero() {
 			fmt.Fprintf(b, "  may be opened before %s\n", r.OpenUntil.Format(time.DateOnly))
 		}
+	case *spec.Access:
+		fmt.Fprintf(b, "  user %s of store %s\n", r.User, r.Store.Name)
 	}
 }
 

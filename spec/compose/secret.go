@@ -57,6 +57,9 @@ func (l *load) forgetPublic() {
 		public = append(public, t.Name)
 	}
 	public = slices.AppendSeq(public, maps.Keys(l.root.Stores))
+	for _, s := range l.root.Stores {
+		public = slices.AppendSeq(public, maps.Keys(s.Access))
+	}
 	public = slices.AppendSeq(public, maps.Keys(l.root.Buckets))
 	for _, s := range l.sections {
 		for _, kind := range append([]string{"services"}, kinds...) {
