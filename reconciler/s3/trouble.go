@@ -56,7 +56,7 @@ func (c *connection) explain(doing string, err error) error {
 	name := c.store.Name
 	t := &trouble{cause: err, passing: slices.Contains(busy, answer.StatusCode)}
 	switch answer.Code {
-	case "InvalidAccessKeyId":
+	case "InvalidAccessKeyId", "XAdminUserNotFound": // the second is versitygw's
 		t.says = fmt.Sprintf("the store %s does not know the access key: check %s", name, c.keyed("access_key"))
 	case "SignatureDoesNotMatch":
 		t.says = fmt.Sprintf("the store %s refuses the secret key: check %s", name, c.keyed("secret_key"))
