@@ -374,6 +374,34 @@ func TestRollbackPinsAnEarlierRevisionUntilAnotherIsWanted(t *testing.T) {
 	})
 }
 
+func TestRollbackGoesToTheRevisionThatIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, open := newWorld(), remembering(t)
+		first := desired("aa1", []*spec.Service{user("web", "one")})
+		b := startWith(t, w, first, func(a *Agent) {
+			a.Memory = open
+			a.Recall = func(context.Context, spec.Revision) (spec.Desired, error) { return first, nil }
+		})
+		defer b.stop()
+		memory, err := open(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer memory.Close()
+		b.load(desired("bb2", []*spec.Service{user("web", "two")}), nil)
+		b.load(desired("cc3", []*spec.Service{user("web", "three")}), nil)
+		if answer := b.ask(t, memory, AskRollback, Ask{Revision: "dd"}); !strings.Contains(answer.Error, "no revision dd has become ready") {
+			t.Errorf("%+v", answer)
+		}
+		if answer := b.ask(t, memory, AskRollback, Ask{Revision: "aa"}); answer.Error != "" || w.users()["web"] != "one" {
+			t.Errorf("%+v, %v", answer, w.users())
+		}
+		if s, _, _ := b.agent.Standing(); s.Pin == nil || s.Pin.Revision.ID != "aa1" {
+			t.Errorf("%+v", s.Pin)
+		}
+	})
+}
+
 func TestAgentThatDoesNotHoldTheProjectOnlyLooksUntilItDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, ended := newWorld(), make(chan struct{})

@@ -182,3 +182,23 @@ func TestDurationsReadAsPeopleWriteThem(t *testing.T) {
 		}
 	}
 }
+
+// A look counts for a while, and one that a clock set back has put into the future for none.
+func TestLookThatIsTooLongAgoIsUnknown(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		at     time.Time
+		inSync bool
+		want   string
+	}{
+		{now.Add(-time.Minute), true, VerdictInSync},
+		{now.Add(-time.Minute), false, VerdictDrift},
+		{now.Add(-time.Hour), true, VerdictUnknown},
+		{now.Add(time.Hour), true, VerdictUnknown},
+		{time.Time{}, true, VerdictUnknown},
+	} {
+		if got := VerdictOf(c.at, c.inSync, now, 5*time.Minute); got != c.want {
+			t.Errorf("looked %s ago, in sync %v: %s, expected %s", now.Sub(c.at), c.inSync, got, c.want)
+		}
+	}
+}
