@@ -20,6 +20,8 @@ type Status struct {
 	Tiers    []TierStatus  `json:"tiers"`
 	// Kept is what is remembered of how the project is kept up; nil: nothing is.
 	Kept *Kept `json:"kept,omitempty"`
+	// Window is whether changes that interrupt may be made; nil: the spec does not say when.
+	Window *plan.Window `json:"window,omitempty"`
 	// Extra is what belongs to the project and no tier declares.
 	Extra []ResourceStatus `json:"extra,omitempty"`
 }
@@ -109,6 +111,9 @@ func (r ResourceStatus) Unwell() bool {
 func (s Status) Text(w io.Writer, paint plan.Paint) {
 	fmt.Fprintf(w, "%s at revision %s: %s\n", paint.On(plan.Bold, s.Project), s.Revision.Short(), readyWord(s.Ready, paint))
 	s.Kept.text(w, s.At, paint)
+	if s.Window != nil {
+		fmt.Fprintf(w, "  window for changes that interrupt: %s\n", s.Window)
+	}
 	for _, t := range s.Tiers {
 		fmt.Fprintf(w, "\n  %s  %s\n", paint.On(plan.Bold, "tier "+t.Name), readyWord(t.Ready, paint))
 		for _, r := range t.Resources {
