@@ -57,6 +57,7 @@ type Agent struct {
 	mailbox chan string // capacity one: the newest reason to look is enough
 	current *spec.Desired
 	fresh   bool           // current has not been seen ready yet
+	had     string         // the revision whose images were had, and that waits for its window
 	past    []spec.Desired // that became ready while this agent ran, newest first
 	retry   backoff
 	ran     time.Time       // when the last run began
@@ -286,7 +287,7 @@ func (a *Agent) options(e enforcement, why string) Options {
 	onTime := time.Since(a.ran) < 2*a.Interval // else this process slept, and events may be lost
 	return Options{
 		Glance:  why == "interval" && a.calm && onTime,
-		Trigger: why, Refresh: e.fresh, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
+		Trigger: why, Refresh: e.fresh && a.had != e.want.Revision.ID, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
 		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}
 }
@@ -347,7 +348,7 @@ func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (con
 
 // tidy removes what a revision that became ready leaves behind.
 func (a *Agent) tidy(ctx context.Context, want spec.Desired, rep report.Report) {
-	if !rep.Ready || a.watches(want) != "" {
+	if !rep.Ready || waits(rep.Held) || a.watches(want) != "" {
 		return
 	}
 	if len(a.past) == 0 || a.past[0].Revision.ID != want.Revision.ID {

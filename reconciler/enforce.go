@@ -100,6 +100,10 @@ func (a *Agent) judge(e enforcement, rep report.Report) (condemned bool) {
 	s := a.standing.after(rep)
 	switch {
 	case rep.Fault != "":
+	case waits(rep.Held):
+		if rep.Ready {
+			a.had = rep.Revision.ID
+		}
 	case rep.Ready:
 		a.fresh = a.fresh && rep.Revision.ID != s.Wanted.ID
 	case a.fresh && rep.Revision.ID == s.Wanted.ID:

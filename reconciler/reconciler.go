@@ -19,7 +19,10 @@ type Reconciler struct {
 	Targets []Target
 	// Lock keeps others from changing the project until it is released; it waits for
 	// its turn. Nil: nobody else is there.
-	Lock   func(ctx context.Context, project string) (release func(), err error)
+	Lock func(ctx context.Context, project string) (release func(), err error)
+	// Window tells whether a spec allows changes that interrupt at a time. Nil: it is always
+	// open.
+	Window func(want spec.Desired, now time.Time) plan.Window
 	Listen Listener         // may be nil
 	Now    func() time.Time // nil: time.Now
 
@@ -100,6 +103,9 @@ func (r *Reconciler) build(want spec.Desired, have drift.Observed, d drift.Drift
 	rules := slices.Clone(o.Rules)
 	if !o.GoingBack {
 		rules = append(rules, plan.KeepFromTeardown(want, have, o.LastTiers, r.now()))
+		if w := r.window(want); w != nil {
+			rules = append(rules, plan.KeepForWindow(*w))
+		}
 	}
 	if o.KeepMoved {
 		rules = append(rules, plan.KeepMovedTags(o.made...))
@@ -112,6 +118,21 @@ func (r *Reconciler) build(want spec.Desired, have drift.Observed, d drift.Drift
 		p = p.Upto(want, o.Upto)
 	}
 	return p
+}
+
+// window is that of a spec now, or nil if it has none.
+func (r *Reconciler) window(want spec.Desired) *plan.Window {
+	if r.Window == nil || len(want.Windows) == 0 {
+		return nil
+	}
+	w := r.Window(want, r.now())
+	return &w
+}
+
+// saw has a report take in what a look has shown.
+func (r *Reconciler) saw(rep *report.Report, want spec.Desired, have drift.Observed, d drift.Drift) {
+	rep.Saw(want, have, d)
+	rep.Status.Window = r.window(want)
 }
 
 // stale are the images that are to be asked for again though they are there.
@@ -172,7 +193,7 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 	if err != nil {
 		return err
 	}
-	rep.Saw(want, have, before)
+	r.saw(rep, want, have, before)
 	p := r.planFor(ctx, want, have, before, o)
 	if o.Fingerprint != "" && o.Fingerprint != p.Fingerprint {
 		return errors.New("what runs has changed since the plan was made, so another one would be carried out; nothing was changed: look again with flumen-agent plan")
@@ -181,7 +202,7 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 	if p.Empty() && !p.Settled() {
 		return nil
 	}
-	if o.Enter != nil {
+	if o.Enter != nil && enters(p) {
 		if err := o.Enter(ctx); err != nil {
 			return err
 		}
@@ -201,7 +222,7 @@ func (r *Reconciler) Check(ctx context.Context, want spec.Desired, trigger strin
 	if err != nil {
 		rep.Fault = err.Error()
 	} else {
-		rep.Saw(want, have, d)
+		r.saw(&rep, want, have, d)
 	}
 	rep.Before, rep.After, rep.Ready = d, d, err == nil && d.InSync()
 	rep.Took = r.now().Sub(began)
@@ -234,7 +255,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	}
 	rep.After = after
 	rep.Ready = rep.Err() == nil && r.planAround(ctx, want, have, after, o).Settled()
-	rep.Saw(want, have, after)
+	r.saw(rep, want, have, after)
 	return nil
 }
 

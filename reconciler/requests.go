@@ -149,7 +149,7 @@ func (a *Agent) tryAgain(ask Ask) error {
 		return fmt.Errorf("the agent that holds the project follows %s, which is at revision %s, and this is another one: change it there, or stop the agent", a.current.Revision.Source, a.current.Revision.Short())
 	}
 	a.know(a.standing.release(a.current.Revision))
-	a.retry, a.fresh = backoff{}, true
+	a.retry, a.fresh, a.had = backoff{}, true, ""
 	return nil
 }
 

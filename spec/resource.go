@@ -108,6 +108,7 @@ type Desired struct {
 	// Stores are those that hold buckets or tables of the project, by name.
 	Stores   []*Store
 	Checks   Checks
+	Windows  []Window
 	Consents []Consent
 	// Retention is about the Delta tables in Stores.
 	Retention Retention

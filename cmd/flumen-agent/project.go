@@ -36,7 +36,7 @@ func (a *app) readFile(ctx context.Context, file string, tree *compose.Tree) (co
 	}
 	loaded, err := compose.Load(ctx, compose.Options{
 		HostDirs: dirs, File: file, Project: a.settings.project, Profiles: a.settings.profiles,
-		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule, Barred: a.barred,
+		Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule, CheckWindow: checkWindow, Barred: a.barred,
 	})
 	a.hide(loaded.Secrets...)
 	return loaded, err
@@ -133,7 +133,7 @@ func (a *app) connectTo(ctx context.Context, want spec.Desired) (*connection, er
 	}
 	c := &connection{want: want, target: target, engineID: id}
 	c.reconciler = &reconciler.Reconciler{
-		Targets: targets(target),
+		Targets: targets(target), Window: windowAt,
 		Lock: func(ctx context.Context, _ string) (release func(), err error) {
 			return a.lock(c).wait(ctx, a.warn)
 		},

@@ -30,6 +30,10 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 				return err
 			}
 			status := report.NewStatus(c.want, have, d)
+			if len(c.want.Windows) > 0 {
+				w := windowAt(c.want, time.Now())
+				status.Window = &w
+			}
 			if status.Kept, err = a.kept(cmd.Context(), c); err != nil {
 				a.warn(err.Error())
 			}

@@ -25,6 +25,7 @@ const (
 
 	RuleMovedTag   = "moved-tag"  // the tag of its image names another one, which is followed at the next revision
 	RuleQuarantine = "quarantine" // the revision failed, and there is none to go back to
+	RuleWindow     = "window"     // it interrupts, and the spec's windows do not allow that now
 	RuleTeardown   = "teardown"   // a tier or most of the services would go, and nobody has consented
 	RuleRollback   = "rollback"   // it does not go back to an earlier revision: its data may have been changed
 )
@@ -123,13 +124,16 @@ func (b *builder) answer(d drift.Difference) {
 
 // keepUp drafts the start of a service whose change a guard holds: it is better as it was
 // than not at all. That it is meant to run its restart policy tells; without one it may
-// have been a job, or never have worked.
+// have been a job, or never have worked, and is started only where it would be down for as
+// long as a window is closed.
 func (b *builder) keepUp(d drift.Difference) {
 	service, ok := d.Want.(*spec.Service)
 	if !ok || service.Job || d.Verdict != drift.Changed || !d.Have.State.Stopped() || !b.guarded[d.Ref] {
 		return
 	}
-	if policy := d.Have.Fields["restart"]; policy.IsZero() || policy.String() == "no" {
+	policy := d.Have.Fields["restart"]
+	forLong := b.held[d.Ref].Rule == RuleWindow && d.Have.State != drift.Done
+	if (policy.IsZero() || policy.String() == "no") && !forLong {
 		return
 	}
 	b.drafts[d.Ref] = &draft{

@@ -115,6 +115,8 @@ func planFor(t *testing.T, parts map[string]string) plan.Plan {
 			last[service] = tier
 		case "guard":
 			rules = append(rules, plan.KeepFromTeardown(want, have, last, dayOf(t, rest)))
+		case "closed-until":
+			rules = append(rules, plan.KeepForWindow(plan.Window{Closed: true, Until: dayOf(t, rest), Reason: "end of the quarter"}))
 		case "refresh":
 			image := want.Find(spec.Ref{Kind: spec.KindImage, Name: rest})
 			d = append(d, drift.Difference{Ref: image.Ref(), Tier: want.TierOf(image.Ref()), Verdict: drift.Stale, Want: image, Reason: "pull_policy is always"})

@@ -26,6 +26,7 @@ var (
 	resources   = level("resources", "Things of a kind that a tier declares.", "tier", "kind")
 	differences = level("differences", "Things that were not as they should be, by the way in which they differ.", "tier", "kind", "verdict")
 	heldSteps   = level("held_steps", "Steps that are not done, by the rule that holds them.", "rule")
+	closed      = level("window_closed", "Whether replacing and removing waits for a window. Not there where the spec has none.")
 	driftStart  = level("drift_start_timestamp_seconds", "When the look was made that first saw what still differs. Not there while all is in sync.")
 	lastLook    = level("last_look_timestamp_seconds", "When what runs was last looked at with success.")
 )
@@ -103,7 +104,7 @@ func (b *Board) register() {
 }
 
 var levels = []*prometheus.Desc{
-	ready, tierReady, inSync, resources, differences, heldSteps, driftStart, lastLook,
+	ready, tierReady, inSync, resources, differences, heldSteps, closed, driftStart, lastLook,
 	build, revision, holds, paused, enforced, quarantined, degraded, sourceGood, fetched, reportMade,
 }
 
@@ -162,6 +163,9 @@ type group struct {
 func (g gauges) look(s shown) {
 	g.flag(ready, s.status.Ready)
 	g.time(lastLook, s.looked)
+	if s.status.Window != nil {
+		g.flag(closed, s.status.Window.Closed)
+	}
 	g.time(driftStart, s.differs)
 	for _, rule := range slices.Sorted(maps.Keys(s.held)) {
 		g.set(heldSteps, float64(s.held[rule]), rule)

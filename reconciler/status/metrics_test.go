@@ -102,6 +102,7 @@ func TestMetricsTellHowThingsStandAndWhatRunsHaveDone(t *testing.T) {
 		"flumen_tier_ready{tier=foundation} 0",
 		"flumen_tier_ready{tier=sql} 1",
 		"flumen_wanted_revision_enforced{} 0",
+		"flumen_window_closed{} 1",
 	}
 	if diff := cmp.Diff(want, lines(scraped(t, troubled(t)))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

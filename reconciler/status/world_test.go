@@ -79,6 +79,7 @@ func troubled(t *testing.T) *status.Board {
 	failed.Steps = []report.Step{{Verb: plan.VerbReplace, Ref: spec.InstanceRef("trino", 1), Outcome: report.RolledBack, Took: 40 * time.Second}}
 	failed.Held = []plan.Held{{Ref: spec.Ref{Kind: spec.KindBucket, Name: "warehouse"}, Rule: "backoff"}}
 	failed.Took = time.Minute
+	failed.Status.Window = &plan.Window{Closed: true}
 	b.Reported(failed)
 	b.Checked(noon.Add(30 * time.Minute))
 	return b

@@ -18,6 +18,7 @@ type root struct {
 	Retention retention         `yaml:"retention"`
 	Drift     driftChecks       `yaml:"drift"`
 	Consent   []consent         `yaml:"consent"`
+	Windows   []window          `yaml:"windows"`
 }
 
 // unsupported are attributes below other keys that this version cannot act on.
@@ -31,6 +32,14 @@ type tier struct {
 	Timeout  string    `yaml:"timeout"`
 	Services yaml.Node `yaml:"services"`
 	Include  yaml.Node `yaml:"include"`
+}
+
+type window struct {
+	Allow    string `yaml:"allow"`
+	Deny     string `yaml:"deny"`
+	Duration string `yaml:"duration"`
+	Timezone string `yaml:"timezone"`
+	Reason   string `yaml:"reason"`
 }
 
 type store struct {

@@ -148,6 +148,9 @@ func writeChecks(b *bytes.Buffer, d spec.Desired) {
 	for _, i := range d.Checks.Ignore {
 		fmt.Fprintf(b, "ignored: %v of %s\n", i.Fields, i.Ref)
 	}
+	for _, w := range d.Windows {
+		fmt.Fprintf(b, "window: deny %v, %q in %q for %s %s\n", w.Deny, w.Begins, w.Timezone, w.Lasts, w.Reason)
+	}
 	for _, c := range d.Consents {
 		fmt.Fprintf(b, "may be removed: %s, before %s\n", c.Remove, c.Until.Format(time.DateOnly))
 	}

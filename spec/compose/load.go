@@ -31,6 +31,8 @@ type Options struct {
 	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
 	// will do.
 	CheckSchedule func(text string) error
+	// CheckWindow says what is wrong with a window; nil: any is taken.
+	CheckWindow func(spec.Window) error
 }
 
 // Loaded is what a spec says and what it was made of. When Load fails, Warnings,
@@ -111,6 +113,7 @@ func (l *load) run(ctx context.Context) {
 	}
 	l.convert(project)
 	l.readChecks()
+	l.readWindows()
 	l.relocate()
 	l.Desired.Project = l.project
 	l.Desired.File = OnHost(l.options.HostDirs, l.relocated(l.file))

@@ -92,6 +92,8 @@ func TestEditorSchemaIsStrictAboutOurOwnKeys(t *testing.T) {
 		"retention: {rules: [{mode: remove}]}",
 		"drift: {heal: perhaps}",
 		"consent: [{remove: volume/x}]",
+		`windows: [{allow: "0 1 * * *"}]`,
+		`windows: [{allow: "0 1 * * *", deny: "0 2 * * *", duration: 1h}]`,
 	} {
 		if compiled.Validate(plainYAML(t, []byte(content))) == nil {
 			t.Errorf("accepted: %s", content)
