@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -184,6 +186,30 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 	}
 }
 
+// supersetShowsItsPage opens the page for logging in as a person does, and leaves a picture of
+// it in the artefacts (go test -artifacts). A browser is large, so nobody is made to have one.
+func supersetShowsItsPage(t *testing.T, l *lakehouse) {
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed")
+	}
+	show := func(how string) string {
+		code, out := l.run(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=30000",
+			"--window-size=1280,900", "--user-data-dir="+t.TempDir(), how, "http://127.0.0.1:"+l.env["SUPERSET_PORT"]+"/login/")
+		if code != 0 {
+			t.Fatalf("%s: %s", how, out)
+		}
+		return out
+	}
+	show("--screenshot=" + filepath.Join(t.ArtifactDir(), "superset.png"))
+	page := show("--dump-dom")
+	for _, part := range []string{`id="username"`, `type="password"`, "Sign in"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page has no %s", part)
+		}
+	}
+}
+
 // everySystemComesBack kills each container in turn, and expects what needs nearly all of them
 // to answer again. A streaming query goes on where it was.
 func everySystemComesBack(t *testing.T, l *lakehouse) {
@@ -231,7 +257,8 @@ func aBrokenMetastoreIsRolledBack(t *testing.T, l *lakehouse) {
 // everythingComesUpAgain: after down, and after everything was stopped at once, as it is when
 // the engine or the machine restarts.
 func everythingComesUpAgain(t *testing.T, l *lakehouse) {
-	const rows = `SELECT (SELECT count(*) FROM "TBLS"), (SELECT count(*) FROM "DBS"), (SELECT max("TBL_ID") FROM "TBLS")`
+	const rows = `SELECT (SELECT count(*) FROM "TBLS"), (SELECT count(*) FROM "DBS"), (SELECT max("TBL_ID") FROM "TBLS"),
+		(SELECT md5(string_agg(format('%s %s %s', attrelid, attname, atttypid), ',' ORDER BY attrelid, attnum)) FROM pg_attribute)` // no DDL either
 	before := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", rows)
 	for name, stop := range map[string]func(){
 		"down": func() { l.exits(0, "down", "--yes") },

@@ -36,6 +36,7 @@ func TestLakehouse(t *testing.T) {
 		{"TrinoReadsWhatSparkWrote", trinoReadsWhatSparkWrote},
 		{"JupyterRunsTheExample", jupyterRunsTheExample},
 		{"SupersetAsksTrino", supersetAsksTrino},
+		{"SupersetShowsItsPage", supersetShowsItsPage},
 		{"AChangeInGitReplacesTrinoAlone", aChangeReplacesTrinoAlone},
 		{"ABrokenMetastoreIsRolledBack", aBrokenMetastoreIsRolledBack},
 		{"EverythingComesUpAgain", everythingComesUpAgain},
