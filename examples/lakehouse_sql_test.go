@@ -237,16 +237,20 @@ func aChangeReplacesTrinoAlone(t *testing.T, l *lakehouse) {
 	l.tells(theOrders, orders...)
 }
 
+// onlyTheServerFails is an end of the metastore's Dockerfile with which the job of the same image
+// does its work and the server ends at once.
+const onlyTheServerFails = `ENTRYPOINT ["sh", "-c", "[ $0 = schema ] && exec entrypoint.sh schema; exit 1"]`
+
 // aBrokenMetastoreIsRolledBack commits an image whose server ends at once: the one before is
 // started again, and names are known again.
 func aBrokenMetastoreIsRolledBack(t *testing.T, l *lakehouse) {
 	before := l.docker("inspect", "-f", "{{.Image}}", l.container("hive-metastore"))
-	l.edit("images/hive-metastore/Dockerfile", `ENTRYPOINT ["false"]`)
+	l.edit("images/hive-metastore/Dockerfile", onlyTheServerFails)
 	began := time.Now()
 	out := l.exits(1, "apply", "--yes")
 	t.Logf("it is rolled back after %s", time.Since(began).Round(time.Second))
 	l.tells(theOrders, orders...)
-	if after := l.docker("inspect", "-f", "{{.Image}}", l.container("hive-metastore")); after != before {
+	if after := l.docker("inspect", "-f", "{{.Image}}", l.container("hive-metastore")); after != before || !strings.Contains(out, "rolled back replace service/hive-metastore") {
 		t.Errorf("the metastore runs %s, before it ran %s:\n%s", after, before, out)
 	}
 	l.git("revert", "--no-edit", "HEAD")
