@@ -1,6 +1,6 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench soak lint fuzz
+.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench soak lint fuzz fuzz-delta
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,3 +37,6 @@ lint: ## format, vet, staticcheck, shellcheck and known vulnerabilities
 
 fuzz: ## every fuzz test for half a minute (FUZZTIME=10m for longer)
 	@.ci/fuzz
+
+fuzz-delta: ## random histories of Delta tables, until one is wrong or it is stopped
+	@.ci/fuzz-delta

@@ -275,6 +275,19 @@ func TestEdge15FileThatIsSpelledAsAnotherStaysForIt(t *testing.T) {
 	l.mustGo(table)
 }
 
+func TestEdge15EmptyPartsOfAPathMayBeOnesOfAKey(t *testing.T) {
+	l := newLake(t)
+	table := l.table("t")
+	for _, key := range []string{"a//live.parquet", "/b/live.parquet", "./c/live.parquet"} {
+		l.Sized("lake/wh/t/"+key, 100, ago(100))
+	}
+	table.Commit(ago(100), deltatest.Add("a//live.parquet"), deltatest.Add("s3://lake/wh/t//b/live.parquet"), deltatest.Add("./c/live.parquet"))
+	table.Commit(ago(60), deltatest.Add("b.parquet"))
+	if one := l.mustGo(table); one.Worst() != proof.EffectNote {
+		t.Error(l.text())
+	}
+}
+
 func TestEdge16FoldersOfPartitionsAreNotHidden(t *testing.T) {
 	l := newLake(t)
 	table := l.table("t")

@@ -84,6 +84,9 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 	if rule.Exclude {
 		return nil // it was read only for what it uses of other tables
 	}
+	if err := t.expired(ctx, state, &one.Table); err != nil {
+		return err
+	}
 	return p.judge(state, listed, one)
 }
 

@@ -14,24 +14,23 @@ type Kind string
 
 // The kinds of findings.
 const (
-	FoundRefused            Kind = "refused"
-	FoundUnseen             Kind = "unseen"                // the store did not let it be looked at
-	FoundHollow             Kind = "hollow"                // live files are not there
-	FoundCheckpointCorrupt  Kind = "checkpoint-corrupt"    // one could not be read, and an older one was taken
-	FoundLogHole            Kind = "log-hole"              // commits are missing below a checkpoint
-	FoundEncodingMismatch   Kind = "encoding-mismatch"     // a removal is spelled unlike the file
-	FoundDivergence         Kind = "checkpoint-divergence" // the newest checkpoint and the log disagree
-	FoundOneWitness         Kind = "one-witness"           // nothing but the newest checkpoint says what is live
-	FoundAnomaly            Kind = "anomaly"               // files were added, never removed, and are not in the table
-	FoundNested             Kind = "nested-table"
-	FoundClone              Kind = "clone-referenced"
-	FoundClonesUnknown      Kind = "clones-unknown" // a table could not be read that may use this one's files
-	FoundPinned             Kind = "version-lost"   // a version to be kept is older than the log
-	FoundGuard              Kind = "guard"          // the plan wants more than the rule allows
-	FoundProperty           Kind = "property"       // the table's own retention is not the rule's
-	FoundWriter             Kind = "writer"         // its writer is known to clean logs up wrongly
-	FoundChangesReadable    Kind = "changes"        // from which version changes can be read
-	FoundUncommittedPresent Kind = "staged-commits"
+	FoundRefused           Kind = "refused"
+	FoundUnseen            Kind = "unseen"                // the store did not let it be looked at
+	FoundHollow            Kind = "hollow"                // live files are not there
+	FoundCheckpointCorrupt Kind = "checkpoint-corrupt"    // one could not be read, and an older one was taken
+	FoundLogHole           Kind = "log-hole"              // commits are missing below a checkpoint
+	FoundEncodingMismatch  Kind = "encoding-mismatch"     // a removal is spelled unlike the file
+	FoundDivergence        Kind = "checkpoint-divergence" // the newest checkpoint and the log disagree
+	FoundOneWitness        Kind = "one-witness"           // nothing but the newest checkpoint says what is live
+	FoundAnomaly           Kind = "anomaly"               // files were added, never removed, and are not in the table
+	FoundNested            Kind = "nested-table"
+	FoundClone             Kind = "clone-referenced"
+	FoundClonesUnknown     Kind = "clones-unknown" // a table could not be read that may use this one's files
+	FoundPinned            Kind = "version-lost"   // a version to be kept is older than the log
+	FoundGuard             Kind = "guard"          // the plan wants more than the rule allows
+	FoundProperty          Kind = "property"       // the table's own retention is not the rule's
+	FoundWriter            Kind = "writer"         // its writer is known to clean logs up wrongly
+	FoundLogKept           Kind = "log-kept"       // versions of the log are expired and cannot go
 )
 
 // Effect is what a finding means for the plan.

@@ -16,8 +16,7 @@ type Log struct {
 	Below       []LogFile
 	Checkpoints []Checkpoint // those that are complete by their names, newest first
 	Sums        map[int64]LogFile
-	Bytes       int64 // of all files
-	Files       int
+	All         []LogFile
 }
 
 // Checkpoint is the state of one version in one or more files.
@@ -32,11 +31,9 @@ func (c Checkpoint) String() string { return c.Files[0].Name }
 
 // ReadLog puts the files of a log in order. The error says why there is no state to be read.
 func ReadLog(files []LogFile) (Log, error) {
-	l := Log{Sums: map[int64]LogFile{}, Version: -1}
+	l := Log{Sums: map[int64]LogFile{}, Version: -1, All: files}
 	var commits []LogFile
 	for _, f := range files {
-		l.Bytes += f.Size
-		l.Files++
 		switch f.Kind {
 		case LogCommit:
 			commits = append(commits, f)

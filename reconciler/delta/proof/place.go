@@ -31,10 +31,14 @@ type Path struct {
 // decoded once. Some writers encode it twice or not at all, so that those are other files
 // that it could mean.
 func (r Root) Read(raw string) Path {
+	if plain(raw) {
+		return Path{Key: raw, Inside: true}
+	}
 	once := Decode(raw)
 	p := r.place(once)
-	for _, spelled := range []string{raw, Decode(once)} {
-		if other := r.place(spelled); spelled != once && other.Key != p.Key {
+	for _, spelled := range []string{raw, once, Decode(once)} {
+		// A store of objects keeps apart what a file system takes for the same folder.
+		for _, other := range []Path{r.place(spelled), r.placed(spelled, plainly)} {
 			p.add(other.Key)
 		}
 	}
@@ -47,6 +51,11 @@ func (r Root) Read(raw string) Path {
 	return p
 }
 
+// plain tells whether a path can mean but one file: most can.
+func plain(raw string) bool {
+	return ascii(raw) && !strings.ContainsAny(raw, "%:") && !strings.HasPrefix(raw, "/") && clean(raw) == raw
+}
+
 // add adds a file that the path could mean.
 func (p *Path) add(key string) {
 	if key != p.Key && !slices.Contains(p.Others, key) {
@@ -55,7 +64,12 @@ func (p *Path) add(key string) {
 }
 
 // place reads a path that is decoded.
-func (r Root) place(text string) Path {
+func (r Root) place(text string) Path { return r.placed(text, clean) }
+
+func plainly(text string) string { return text }
+
+// placed reads a path that is decoded, as it is after it was cleaned up.
+func (r Root) placed(text string, clean func(string) string) Path {
 	scheme, rest, absolute := splitScheme(text)
 	switch {
 	case absolute:

@@ -33,8 +33,10 @@ type Replay struct {
 	times           map[int64]time.Time
 	since           time.Time // the time of the oldest commit of the run
 	inForce         Version   // the one of the cutoff, if the run reaches back to it
-	writer          string    // of the newest version
-	pinned          int64     // the oldest version to stay readable; -1 for none
+	logCutoff       time.Time
+	expired         int64  // the newest version that is older than that; -1 without one
+	writer          string // of the newest version
+	pinned          int64  // the oldest version to stay readable; -1 for none
 	abroad          map[digest]bool
 
 	liveFiles, liveBytes int64
@@ -51,6 +53,7 @@ func NewReplay(t Terms) *Replay {
 	r := &Replay{
 		Terms: t, facts: facts{known: map[digest]mark{}}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
 		times: CommitTimes(append(append([]LogFile{}, t.Log.Below...), t.Log.Run...)), abroad: map[digest]bool{},
+		logCutoff: logCutoff(t), expired: -1,
 	}
 	if t.Newest != nil {
 		r.newest = t.Newest.Version
@@ -75,6 +78,9 @@ func (r *Replay) Commit(c Commit) error {
 	}
 	if c.Version == r.Log.Start() {
 		r.since = at
+	}
+	if c.Version >= r.Log.Start() && !at.After(r.logCutoff) {
+		r.expired = max(r.expired, c.Version)
 	}
 	if c.Version == r.Log.Version {
 		r.writer = c.Info.Engine

@@ -41,6 +41,7 @@ type Table struct {
 	Foreign  Amount `json:"foreign"`
 	Others   Amount `json:"left_alone"` // hidden, of other tables, empty keys
 	Log      Amount `json:"log"`
+	Expired  Amount `json:"log_expired"` // of the log: what is older than the oldest checkpoint that has to stay
 	Listed   Amount `json:"listed"`
 
 	// Goes is what may go, Held what could but for a finding.
