@@ -78,7 +78,7 @@ func TestFault02SumWithOtherBytesOrProtocolIsFound(t *testing.T) {
 			table := l.usual("t")
 			table.Sum()
 			l.mustGo(table, "old.parquet")
-			path := table.LogPath("00000000000000000002.crc")
+			path := table.LogPath("00000000000000000003.crc")
 			l.Put(path, strings.Replace(l.Read(path), change[0], change[1], 1), ago(5))
 			l.mustRefuse(table, "may be corrupt")
 		})
@@ -185,6 +185,21 @@ func TestFault12CheckpointIsNoProofOfWhatItForgot(t *testing.T) {
 	}
 }
 
+func TestFault12OldRemovalOfAFileThatCameBackIsNoProof(t *testing.T) {
+	l := newLake(t)
+	v, _ := vector("", 1)
+	table := l.table("t")
+	table.Commit(ago(100), deltatest.Add("a.parquet"), deltatest.Add("b.parquet"))
+	table.Commit(ago(60), deltatest.Remove("a.parquet"))
+	table.Commit(ago(50), deltatest.Add("a.parquet", v))
+	table.Commit(ago(8), deltatest.RemoveAt("a.parquet", nil, v)) // which Spark forgets at once
+	table.Checkpoint(deltatest.Checkpoint{Forget: 90 * day})
+	table.Commit(ago(7))
+	l.mustGo(table)
+	table.Trim(4)
+	l.mustGo(table)
+}
+
 func TestFault14ChangeDataStaysAsLongAsItsVersion(t *testing.T) {
 	l := newLake(t)
 	table := l.table("t")
@@ -270,7 +285,7 @@ func TestFault16FileThatIsCommittedWhileTheDataIsListedIsNotMissing(t *testing.T
 		}
 		return nil
 	}
-	if one := l.mustGo(table); one.Worst() != proof.EffectNote || one.Version != 3 {
+	if one := l.mustGo(table); one.Worst() != proof.EffectNote || one.Version != 4 {
 		t.Error(l.text())
 	}
 }
@@ -359,11 +374,11 @@ func TestFault18CorruptCheckpointGivesWayToAnOlderOne(t *testing.T) {
 			table.Checkpoint(deltatest.Checkpoint{})
 			table.Commit(ago(4), deltatest.Add("more.parquet"))
 			table.Checkpoint(deltatest.Checkpoint{})
-			l.Overwrite(table.LogPath("00000000000000000003.checkpoint.parquet"), change)
+			l.Overwrite(table.LogPath("00000000000000000004.checkpoint.parquet"), change)
 			table.Trim(2)
-			l.mustFind(table, proof.FoundCheckpointCorrupt, "00000000000000000003.checkpoint.parquet cannot be read")
+			l.mustFind(table, proof.FoundCheckpointCorrupt, "00000000000000000004.checkpoint.parquet cannot be read")
 			l.mustGo(table, "old.parquet")
-			l.Delete(table.LogPath("00000000000000000002.checkpoint.parquet"))
+			l.Delete(table.LogPath("00000000000000000003.checkpoint.parquet"))
 			l.mustRefuse(table, "no checkpoint that can be read")
 		})
 	}
@@ -375,8 +390,8 @@ func TestFault18GapAfterTheCheckpointIsRefused(t *testing.T) {
 	table.Checkpoint(deltatest.Checkpoint{})
 	table.Commit(ago(4))
 	table.Commit(ago(3))
-	l.Delete(table.CommitPath(3))
-	l.mustRefuse(table, "lacks versions 3 to 3")
+	l.Delete(table.CommitPath(4))
+	l.mustRefuse(table, "lacks versions 4 to 4")
 }
 
 func TestFault18GapBelowTheCheckpointIsNoProof(t *testing.T) {

@@ -54,6 +54,7 @@ type history struct {
 	table *deltatest.Table
 	rule  spec.RetentionRule
 
+	raw     []time.Time          // when their files were written
 	times   []time.Time          // of the versions, as the rules have them
 	needed  []map[string]bool    // the files that each version has
 	changes []map[string]bool    // the change data that each version wrote
@@ -72,7 +73,7 @@ func newHistory(t *rapid.T) *history {
 	h.rule.MaxRatio = 1
 	h.rule.Data = h.days("policy", 7, 40)
 	if rapid.Bool().Draw(t, "own retention") {
-		h.table.Properties["delta.deletedFileRetentionDuration"] = fmt.Sprintf("interval %d hours", int(h.days("property", 1, 40).Hours()))
+		h.table.Properties["delta.deletedFileRetentionDuration"] = fmt.Sprintf("interval %d hours", int(h.days("property", 1, rapid.SampledFrom([]int{3, 40}).Draw(t, "longest")).Hours()))
 	}
 	if rapid.IntRange(0, 3).Draw(t, "clocked") == 0 {
 		h.table.Protocol = deltatest.Protocol{Reader: 1, Writer: 7, WriterFeatures: []string{"inCommitTimestamp"}}
@@ -105,7 +106,7 @@ func (h *history) write() {
 }
 
 func (h *history) step(at time.Time) {
-	switch what := rapid.IntRange(0, 15).Draw(h.T, "what"); what {
+	switch rapid.IntRange(0, 16).Draw(h.T, "what") {
 	case 0, 1, 2:
 		h.commit(h.skewed(at), h.add(), h.add())
 	case 3, 4, 5:
@@ -123,10 +124,11 @@ func (h *history) step(at time.Time) {
 	case 12:
 		h.checkpoint(at, true)
 	case 13:
-		if rapid.Bool().Draw(h.T, "cleaned") {
-			h.checkpoint(at, false)
-		}
 		h.trim()
+	case 16:
+		// As Spark does it, but sooner: what the checkpoint forgot is known to nobody then.
+		h.checkpoint(at, false)
+		h.clean()
 	case 14:
 		h.stray(at)
 	case 15:
@@ -157,7 +159,7 @@ func (h *history) commit(at time.Time, actions ...deltatest.Action) {
 			return strings.Replace(s, fmt.Sprintf(`"inCommitTimestamp":%d`, at.UnixMilli()), fmt.Sprintf(`"inCommitTimestamp":%d`, time.UnixMilli()), 1)
 		})
 	}
-	h.times = append(h.times, time)
+	h.times, h.raw = append(h.times, time), append(h.raw, at)
 	files := map[string]bool{}
 	for _, f := range h.table.State {
 		maps.Copy(files, h.files(f.Path, f.Vector))
@@ -349,13 +351,30 @@ func (h *history) trim() {
 	if newest < 1 || h.lied {
 		return
 	}
-	h.trimmed = int64(rapid.IntRange(0, int(newest)).Draw(h.T, "up to"))
-	if rapid.Bool().Draw(h.T, "hole") {
-		h.store.Delete(h.table.CommitPath(h.trimmed))
-	} else {
-		h.table.Trim(h.trimmed)
+	upto := int64(rapid.IntRange(0, int(newest)).Draw(h.T, "up to"))
+	switch hole := rapid.Bool().Draw(h.T, "hole"); {
+	case hole && h.dates(upto+1):
+		h.store.Delete(h.table.CommitPath(upto))
+		h.trimmed = upto + 1
+	case !hole && h.dates(upto):
+		h.table.Trim(upto)
+		h.trimmed = upto + 1
 	}
-	h.trimmed++
+}
+
+// clean removes the log below the newest version, which has a checkpoint.
+func (h *history) clean() {
+	if h.lied || !h.dates(h.table.Version) {
+		return
+	}
+	h.table.Trim(h.table.Version)
+	h.trimmed = h.table.Version + 1
+}
+
+// dates tells whether a version has its time from its own file. The time of one whose clock was
+// behind comes from the version before, and is lost with that one: for other readers too.
+func (h *history) dates(version int64) bool {
+	return version >= int64(len(h.times)) || h.times[version].Equal(h.raw[version])
 }
 
 // stray leaves a file that no version names.

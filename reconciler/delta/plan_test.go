@@ -118,6 +118,7 @@ func (l *lake) usual(name string) *deltatest.Table {
 	t := l.table(name)
 	t.Commit(ago(100), deltatest.Add("old.parquet"), deltatest.Add("late.parquet"))
 	t.Commit(ago(60), deltatest.Remove("old.parquet"), deltatest.Add("live.parquet"))
+	t.Commit(ago(40))
 	t.Commit(ago(5), deltatest.Remove("late.parquet"))
 	return t
 }
@@ -134,7 +135,7 @@ func (l *lake) aged(name string) *deltatest.Table {
 func TestRemovedFileGoesWhenItsRetentionIsOver(t *testing.T) {
 	l := newLake(t)
 	one := l.mustGo(l.usual("events"), "old.parquet")
-	if one.Name != "default.events" || one.Live.Files != 1 || one.Window.Files != 1 || one.Readable == nil || one.Readable.Version != 1 {
+	if one.Name != "default.events" || one.Live.Files != 1 || one.Window.Files != 1 || one.Readable == nil || one.Readable.Version != 2 {
 		t.Errorf("%+v", one)
 	}
 	if l.report.Status() != proof.StatusReclaimable {

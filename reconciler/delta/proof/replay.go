@@ -271,10 +271,16 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 
 // timeOfCheckpoint is the latest that something in it can have happened.
 func (r *Replay) timeOfCheckpoint(c *Checkpoint) time.Time {
-	if at, ok := r.times[c.Version]; ok && !r.Head.clocked {
-		return at
+	at, known := r.times[c.Version]
+	if !known || r.Head.clocked {
+		return r.Now
 	}
-	return r.Now
+	for _, f := range c.Files {
+		if f.Written.After(at) { // the clock of who wrote the version may have been behind
+			at = f.Written
+		}
+	}
+	return at
 }
 
 // read reads a path and its vector.

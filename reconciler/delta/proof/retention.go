@@ -14,7 +14,7 @@ const (
 	Live     Class = iota // the newest version has it
 	Window                // a version that stays readable has it, or may have it
 	Young                 // nothing has it, and it was written too lately: it may not be committed yet
-	Dead                  // it was removed from the table before the cutoff: class A of evidence
+	Dead                  // it was removed from the table before the cutoff, and everything since is known: class A of evidence
 	Orphan                // no version since the cutoff knew it, and all are known: class B
 	Change                // change data that nobody can be reading any more
 	Unproven              // nothing has it, and the log does not reach back far enough to show that: class C
@@ -44,13 +44,11 @@ func (s *State) Judge(f File) Class {
 		return Hidden
 	case !f.Written.Before(s.youngest):
 		return Young
-	case own&markExpired != 0 && changeData(f.Key):
-		return Change
-	case own&markExpired != 0:
-		return Dead
-	case own&markAdded != 0:
+	case own&markExpired != 0 && s.covered:
+		return dead(f.Key)
+	case own&(markAdded|markExpired) == markAdded:
 		return Anomaly
-	case own&markNamed != 0:
+	case own&(markNamed|markExpired) != 0:
 		return Unproven
 	case foreign(f.Key):
 		return Foreign
@@ -60,6 +58,13 @@ func (s *State) Judge(f File) Class {
 		return Change
 	}
 	return Orphan
+}
+
+func dead(key string) Class {
+	if changeData(key) {
+		return Change
+	}
+	return Dead
 }
 
 // Goes tells whether the rule of the table lets files of a class go.
@@ -108,7 +113,9 @@ const icebergFolder = "metadata/"
 
 // covers tells whether the commits reach back to the cutoff without a gap, so that every removal
 // since then is known. A checkpoint is no substitute: it remembers removals for as long as the
-// table said whenever one was written, which may have been shorter than it says now.
+// table said whenever one was written, which may have been shorter than it says now, and forgets
+// at once those whose time nobody wrote down. Nor does an old removal that it does remember prove
+// anything: the file may have been added again, and removed again lately.
 func (r *Replay) covers() bool {
 	return len(r.Log.Run) > 0 && !r.since.IsZero() && !r.since.After(r.Cutoff)
 }
