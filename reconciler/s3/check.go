@@ -12,29 +12,33 @@ import (
 // cannot be looked at is no obstacle: the act itself will tell.
 func (t *Target) Check(ctx context.Context, p plan.Plan) []plan.Obstacle {
 	var all []plan.Obstacle
+	silent := map[string]bool{} // stores that are not asked again
 	for _, step := range p.Steps() {
-		if rule, reason := t.inTheWay(ctx, p.Project, step.Change); reason != "" {
-			all = append(all, plan.Obstacle{Ref: step.Change.Ref(), Rule: rule, Reason: reason})
+		if step.Change.Ref().Kind != spec.KindBucket || silent[t.System(step.Change)] {
+			continue
 		}
+		err := t.inTheWay(ctx, p.Project, step.Change)
+		var no refusal
+		if errors.As(err, &no) {
+			all = append(all, plan.Obstacle{Ref: step.Change.Ref(), Rule: no.rule, Reason: no.says})
+		}
+		silent[t.System(step.Change)] = late(err)
 	}
 	return all
 }
 
-// inTheWay gives a reason against a change of a bucket, and the word for its rule; "" for none.
-func (t *Target) inTheWay(ctx context.Context, project string, c plan.Change) (rule, reason string) {
-	if c.Ref().Kind != spec.KindBucket {
-		return "", ""
-	}
-	var err error
+// inTheWay gives the refusal of a change of a bucket, if there is one, or why its store could
+// not be asked.
+func (t *Target) inTheWay(ctx context.Context, project string, c plan.Change) error {
 	switch c := c.(type) {
 	case plan.Create:
-		err = t.consider(ctx, project, c.Want.(*spec.Bucket))
+		return t.consider(ctx, project, c.Want.(*spec.Bucket))
 	case plan.Update:
-		err = t.consider(ctx, project, c.Want.(*spec.Bucket))
+		return t.consider(ctx, project, c.Want.(*spec.Bucket))
 	case plan.Remove:
-		return plan.RuleData, t.keeps(ctx, project, c)
+		if reason := t.keeps(ctx, project, c); reason != "" {
+			return refusal{plan.RuleData, reason}
+		}
 	}
-	var no refusal
-	errors.As(err, &no)
-	return no.rule, no.says
+	return nil
 }
