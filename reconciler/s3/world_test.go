@@ -67,6 +67,7 @@ func TestBuckets(t *testing.T) {
 		"BucketOfOthersIsNeverRemoved":         testOthersKept,
 		"TableMadeMeanwhileIsNotDeleted":       testTableMeanwhile,
 		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
+		"ClocksThatDifferAreNamed":             testSkewed,
 		"StoreThatIsNotReadyIsWaitedFor":       testNotReady,
 		"StoreOfAServiceIsFound":               testService,
 		"StoreWithTLSHasToBeTrusted":           testTLS,

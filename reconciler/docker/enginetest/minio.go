@@ -39,13 +39,23 @@ func MinIOImage(t testing.TB) string {
 // the address at which it answers.
 func MinIO(t testing.TB) (address string) {
 	t.Helper()
+	return MinIOOn(t, "")
+}
+
+// MinIOOn is MinIO with its data in a folder of the engine's host; "" is one of its own.
+func MinIOOn(t testing.TB, dir string) (address string) {
+	t.Helper()
+	var binds []string
+	if dir != "" {
+		binds = append(binds, dir+":/data")
+	}
 	host, image := Hosts(t)[0], MinIOImage(t)
 	engine := Connect(t, host)
 	const port = nat.Port("9000/tcp")
 	made, err := engine.ContainerCreate(t.Context(), &container.Config{
 		Image: image, Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword,
 			"MINIO_KMS_SECRET_KEY=" + MinIOKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
-	}, &container.HostConfig{PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
+	}, &container.HostConfig{Binds: binds, PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
