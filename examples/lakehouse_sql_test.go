@@ -103,6 +103,7 @@ func trinoReadsWhatSparkWrote(t *testing.T, l *lakehouse) {
 		}
 	}
 	everyContainerIsModest(t, l)
+	noServiceHasTheRootKey(t, l)
 }
 
 func jupyterRunsTheExample(t *testing.T, l *lakehouse) {

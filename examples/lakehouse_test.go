@@ -257,6 +257,16 @@ func foundationConverges(t *testing.T, l *lakehouse) {
 	everyContainerIsModest(t, l)
 }
 
+// noServiceHasTheRootKey but MinIO itself.
+func noServiceHasTheRootKey(t *testing.T, l *lakehouse) {
+	t.Helper()
+	for _, id := range strings.Fields(l.docker("ps", "-aq", "--filter", "label=com.docker.compose.project="+l.project)) {
+		if told := l.docker("inspect", id); strings.Contains(told, l.env["MINIO_ROOT_PASSWORD"]) && !strings.Contains(told, l.container("minio")) {
+			t.Errorf("container %s has the root key of MinIO", id)
+		}
+	}
+}
+
 // volumeID is the name of a volume that nobody named.
 var volumeID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 

@@ -245,7 +245,7 @@ func TestRootFileValidates(t *testing.T) {
 	t.Parallel()
 	o := Options{File: "../../flumen.yaml", Environ: map[string]string{}}
 	for _, name := range []string{"POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD", "HIVE_DB_PASSWORD", "SUPERSET_DB_PASSWORD",
-		"SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD", "JUPYTER_TOKEN"} {
+		"SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD", "JUPYTER_TOKEN", "HIVE_S3_SECRET", "SPARK_S3_SECRET", "JUPYTER_S3_SECRET", "TRINO_S3_SECRET"} {
 		o.Environ[name] = "canary" + name
 	}
 	l := mustLoad(t, o)
