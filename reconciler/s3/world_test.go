@@ -38,6 +38,7 @@ type world struct {
 	store  *spec.Store
 	hand   *minio.Client // does things behind the target's back
 	proxy  http.Handler  // to the store, of through
+	prefix string        // of the names of its buckets
 }
 
 // TestBuckets runs all tests that need a server, on one.
@@ -106,7 +107,7 @@ func newWorld(t *testing.T, address string) *world {
 
 // bucket is one with a name that no other test has.
 func (w *world) bucket() *spec.Bucket {
-	name := "b-" + strings.ToLower(rand.Text()[:10])
+	name := w.prefix + "b-" + strings.ToLower(rand.Text()[:10])
 	return &spec.Bucket{Key: name, Name: name, Store: w.store}
 }
 
