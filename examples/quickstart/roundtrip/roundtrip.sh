@@ -22,7 +22,7 @@ SQL
 # s3 sends a signed request. The key is read from a file, so that no list of processes shows it.
 s3() {
   curl --silent --show-error --fail-with-body --aws-sigv4 aws:amz:us-east-1:s3 \
-    --config <(printf 'user = "%s:%s"\n' "$MINIO_ROOT_USER" "$(cat /run/secrets/minio_password)") "$@"
+    --config <(printf 'user = "%s:%s"\n' "$S3_USER" "$(cat /run/secrets/roundtrip_s3_secret)") "$@"
 }
 
 object() {
