@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -92,6 +93,26 @@ func TestLookAsksABusyStoreAsOftenAsItMay(t *testing.T) {
 		if reason := have.Blind[bucket.Ref()]; err != nil || (reason != "") != unseen || unseen && !strings.Contains(reason, "Please reduce your request rate") {
 			t.Errorf("with %d retries: %q %v", retries, reason, err)
 		}
+	}
+}
+
+func TestCheckAsksASilentStoreOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	target, first := facing(t, func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		<-r.Context().Done()
+	})
+	first.Store.Timeout = 200 * time.Millisecond
+	first.Versioning = spec.VersioningEnabled
+	second := *first
+	second.Key, second.Name = "pond", "pond"
+	steps := []plan.Step{{Change: plan.Create{Want: first}}, {Change: plan.Create{Want: &second}}}
+	if all := target.Check(t.Context(), plan.Plan{Project: "p", Stages: []plan.Stage{{Steps: steps}}}); len(all) > 0 {
+		t.Errorf("what could not be asked is in the way: %+v", all)
+	}
+	if asked.Load() != 1 {
+		t.Errorf("asked %d times, want once", asked.Load())
 	}
 }
 
