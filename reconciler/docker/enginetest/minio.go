@@ -25,6 +25,10 @@ const (
 	MinIOKey = "flumen-test-key"
 )
 
+// minioLasts is for how long a server runs at most: a test that is killed cleans up nothing. It
+// is more than the tests of a package may take.
+const minioLasts = "50m"
+
 // MinIOImage gives the image of a MinIO server.
 func MinIOImage(t testing.TB) string {
 	t.Helper()
@@ -53,9 +57,10 @@ func MinIOOn(t testing.TB, dir string) (address string) {
 	engine := Connect(t, host)
 	const port = nat.Port("9000/tcp")
 	made, err := engine.ContainerCreate(t.Context(), &container.Config{
-		Image: image, Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword,
+		Image: image, Entrypoint: []string{"timeout", minioLasts, "minio"}, Cmd: []string{"server", "/data"},
+		Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword,
 			"MINIO_KMS_SECRET_KEY=" + MinIOKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
-	}, &container.HostConfig{Binds: binds, PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
+	}, &container.HostConfig{AutoRemove: true, Binds: binds, PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
