@@ -132,7 +132,12 @@ func (v *Vector) row() *vectorRow {
 	return &vectorRow{v.Type, v.Path, v.Offset}
 }
 
-const someUUID = "80a083e8-7026-4e79-81be-64bd76c43a11"
+// uuid is one that no other file of the table has: a sidecar that took the name of another
+// one would falsify the checkpoint which names that.
+func (t *Table) uuid() string {
+	t.uuids++
+	return fmt.Sprintf("80a083e8-7026-4e79-81be-%012x", t.uuids)
+}
 
 func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	top := append([]row{{Top: &topRow{t.Version}}}, head...)
@@ -141,7 +146,7 @@ func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	}
 	for i := range c.Sidecars {
 		from, to := i*len(files)/c.Sidecars, (i+1)*len(files)/c.Sidecars
-		file := fmt.Sprintf("%s%02d.parquet", someUUID[:34], i)
+		file := t.uuid() + ".parquet"
 		t.Store.Put(t.LogPath("_sidecars/"+file), Parquet(files[from:to]), c.At)
 		top = append(top, row{Sidecar: &sidecarRow{c.SidecarPath + file, 1}})
 	}
@@ -149,9 +154,9 @@ func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	case c.Classic:
 		t.Store.Put(t.LogPath(name+".parquet"), Parquet(top), c.At)
 	case c.V2 == "json":
-		t.Store.Put(t.LogPath(name+"."+someUUID+".json"), lines(top), c.At)
+		t.Store.Put(t.LogPath(name+"."+t.uuid()+".json"), lines(top), c.At)
 	default:
-		t.Store.Put(t.LogPath(name+"."+someUUID+".parquet"), Parquet(top), c.At)
+		t.Store.Put(t.LogPath(name+"."+t.uuid()+".parquet"), Parquet(top), c.At)
 	}
 }
 

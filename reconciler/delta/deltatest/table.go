@@ -25,6 +25,8 @@ type Table struct {
 	State      map[ID]File     // what is live, by path and vector
 	Tombstones map[ID]Deletion // what was removed
 	Past       []Past          // every version
+
+	uuids int // how many were given
 }
 
 // Past is one version.
