@@ -15,7 +15,9 @@ const tryEvery = 500 * time.Millisecond
 
 // create sees to it that a bucket is there, as it should be.
 func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p plan.Progress) error {
-	made := false // by this act, as far as is known: the answer may have been lost
+	// Made by this act, as far as is known: the answer may have been lost. Its own tags do not
+	// tell whether it was marked, since a store may remember those of one that was lost.
+	made, marked := false, false
 	return t.patiently(ctx, project, b.Store, p, func(c *connection) error {
 		m, there, err := c.ours(ctx, b)
 		if err == nil && !there {
@@ -24,8 +26,9 @@ func (t *Target) create(ctx context.Context, project string, b *spec.Bucket, p p
 		if err == nil && !there {
 			made, err = c.make(ctx, b)
 		}
-		if err == nil && made && m.owner() == "" {
+		if err == nil && made && !marked {
 			m, err = c.mark(ctx, b)
+			marked = err == nil
 		}
 		if err != nil {
 			return err
