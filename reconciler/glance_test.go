@@ -15,16 +15,31 @@ import (
 // teller is a world that can be looked at by a glance, and says how it was looked at.
 type teller struct {
 	*world
-	looks []string
+	looks []string // guarded by the world's mu
+}
+
+func (t *teller) looked(how string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.looks = append(t.looks, how)
+}
+
+// taken gives how it was looked at since it was asked last.
+func (t *teller) taken() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	looks := t.looks
+	t.looks = nil
+	return looks
 }
 
 func (t *teller) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
-	t.looks = append(t.looks, "look")
+	t.looked("look")
 	return t.world.Observe(ctx, want)
 }
 
 func (t *teller) Glance(ctx context.Context, want spec.Desired) (drift.Observed, error) {
-	t.looks = append(t.looks, "glance")
+	t.looked("glance")
 	return t.world.Observe(ctx, want)
 }
 
@@ -38,10 +53,9 @@ func TestOnlyAnAgentThatIsCalmGlances(t *testing.T) {
 		after := func(what string, want ...string) {
 			t.Helper()
 			synctest.Wait()
-			if diff := cmp.Diff(want, w.looks); diff != "" {
+			if diff := cmp.Diff(want, w.taken()); diff != "" {
 				t.Errorf("%s: %s", what, diff)
 			}
-			w.looks = nil
 		}
 		after("start", "look", "look")
 		time.Sleep(time.Hour)
@@ -52,7 +66,7 @@ func TestOnlyAnAgentThatIsCalmGlances(t *testing.T) {
 		after("an event", "look")
 		time.Sleep(time.Hour)
 		w.stop(ref("db"))
-		w.looks = nil
+		w.taken()
 		time.Sleep(time.Hour)
 		after("what a glance sees amiss", "glance", "look", "look")
 		indexOf(t, b.did(), "start service/db")

@@ -28,9 +28,10 @@ type storeProxy struct {
 func startProxy(env *testscript.Env) {
 	p := &storeProxy{}
 	p.mode.Store("pass")
+	store := &url.URL{Scheme: "http", Host: "127.0.0.1:" + env.Getenv("PORT")}
 	p.Handler = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + env.Getenv("PORT")})
+			r.SetURL(store)
 			r.Out.Host = r.In.Host // it is signed
 		},
 		ErrorLog: log.New(io.Discard, "", 0),
