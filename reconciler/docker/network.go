@@ -273,7 +273,11 @@ func (t *Target) restoreNetwork(ctx context.Context, old network.Inspect, guests
 		EnableIPv6: &old.EnableIPv6, IPAM: &old.IPAM, Labels: old.Labels,
 	}
 	if _, err := t.engine.NetworkCreate(ctx, old.Name, options); err != nil {
-		return fmt.Errorf("%w; making the old network again: %w", cause, err)
+		// The engine may have given its addresses to another network by now.
+		options.IPAM = &network.IPAM{Driver: old.IPAM.Driver, Options: old.IPAM.Options}
+		if _, again := t.engine.NetworkCreate(ctx, old.Name, options); again != nil {
+			return fmt.Errorf("%w; making the old network again: %w", cause, err)
+		}
 	}
 	if err := t.connectGuests(ctx, old.Name, guests); err != nil {
 		return fmt.Errorf("%w; with the old network again: %w", cause, err)

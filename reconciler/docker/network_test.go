@@ -135,6 +135,36 @@ func TestNetworkIsPutBackWhenTheNewOneCannotBeMade(t *testing.T) {
 	})
 }
 
+func TestNetworkIsPutBackWhenItsAddressesWereTakenMeanwhile(t *testing.T) {
+	eachWorld(t, func(w world) {
+		want := w.desired(w.service("one"))
+		w.mustConverge(want)
+		old, err := w.engine.NetworkInspect(w.Context(), w.project+"_default", network.InspectOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+		guests, err := w.target.guests(w.Context(), old)
+		if err != nil || len(guests) != 1 {
+			w.Fatal(guests, err)
+		}
+		if err := w.engine.NetworkDisconnect(w.Context(), old.ID, guests[0].id, true); err != nil {
+			w.Fatal(err)
+		}
+		if err := w.engine.NetworkRemove(w.Context(), old.ID); err != nil {
+			w.Fatal(err)
+		}
+		other := enginetest.Project(w, w.engine)
+		if _, err := w.engine.NetworkCreate(w.Context(), other, network.CreateOptions{IPAM: &old.IPAM, Labels: map[string]string{composeProject: other}}); err != nil {
+			w.Fatal(err)
+		}
+		cause := errors.New("the new one cannot be made")
+		if err := w.target.restoreNetwork(w.Context(), old, guests, cause); !errors.Is(err, cause) {
+			w.Errorf("got %v", err)
+		}
+		w.mustBeInSync(want)
+	})
+}
+
 func TestNetworkIsNotTakenFromForeignContainers(t *testing.T) {
 	eachWorld(t, func(w world) {
 		n := &spec.Network{Key: "net", Name: w.project + "_net"}
