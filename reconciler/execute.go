@@ -116,9 +116,11 @@ type stepRun struct {
 	phases    [spec.Done + 1]chan struct{} // closed when the phase is reached
 	ended     chan struct{}                // closed when the step is over, well or not
 	result    report.Step                  // set before ended is closed
+	waited    *report.Waited               // what came last of that which its turn waited for
 
 	mu      sync.Mutex
 	reached spec.Phase
+	at      [spec.Done + 1]time.Time // when a phase was reached; set before its channel is closed
 	left    []string
 	release func() // gives the slot back; nil when it has been
 }
@@ -148,6 +150,7 @@ func (r *stepRun) do(ctx context.Context, others map[int]*stepRun) {
 	}
 	took := r.execution.now().Sub(began)
 	r.result = result(r.stage, r.step, err, took)
+	r.result.Began, r.result.Waited = began, r.waited
 	r.mu.Lock()
 	r.result.Left = r.left
 	r.mu.Unlock()
@@ -172,6 +175,7 @@ func (r *stepRun) awaitTurn(ctx context.Context, others map[int]*stepRun) error 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		r.waitedFor(other, dep.Until)
 	}
 	change := r.step.Change
 	slots := r.execution.slots.of(r.execution.target(change.Ref().Kind), change)
@@ -181,6 +185,16 @@ func (r *stepRun) awaitTurn(ctx context.Context, others map[int]*stepRun) error 
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// waitedFor takes note of a prerequisite that has come far enough.
+func (r *stepRun) waitedFor(other *stepRun, until spec.Phase) {
+	other.mu.Lock()
+	at := other.at[until]
+	other.mu.Unlock()
+	if r.waited == nil || at.After(r.waited.At) {
+		r.waited = &report.Waited{Ref: other.step.Change.Ref(), Until: until.String(), At: at}
 	}
 }
 
@@ -197,9 +211,11 @@ func (r *stepRun) freeSlot() {
 
 // Reached implements plan.Progress.
 func (r *stepRun) Reached(phase spec.Phase) {
+	now := r.execution.now()
 	r.mu.Lock()
 	before := r.reached
 	for p := before + 1; p <= phase; p++ {
+		r.at[p] = now
 		close(r.phases[p])
 	}
 	r.reached = max(before, phase)

@@ -201,3 +201,26 @@ func TestReportSaysWhichNewContentAContainerThatWasBroughtBackReads(t *testing.T
 		t.Error(got)
 	}
 }
+
+func TestReportSaysWhatEachStepWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for name, takes := range map[string]time.Duration{"db": 3 * time.Second, "cache": time.Second, "web": 2 * time.Second, "top": time.Second} {
+			w.apply[ref(name)] = func(_ context.Context, _ plan.Change, p plan.Progress) error {
+				time.Sleep(takes / 2)
+				p.Reached(spec.Started)
+				time.Sleep(takes / 2)
+				return nil
+			}
+		}
+		want := desired("1", []*spec.Service{
+			service("cache"),
+			service("db", spec.Dep{Ref: ref("cache"), Until: spec.Started}),
+			service("web", spec.Dep{Ref: ref("cache"), Until: spec.Ready}, spec.Dep{Ref: ref("db"), Until: spec.Ready}),
+		}, []*spec.Service{service("top")})
+		rep := (&Reconciler{Targets: []Target{w}}).Converge(t.Context(), want, Options{})
+		if got, want := rep.Path().String(), "service/cache 500ms → service/db 3.0s → service/web 2.0s → service/top 1.0s"; got != want || rep.Took != 6500*time.Millisecond {
+			t.Errorf("the path is %s of %s, want %s", got, rep.Took, want)
+		}
+	})
+}

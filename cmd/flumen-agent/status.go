@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,10 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how every tier and service stands",
-		Long: `Shows every resource of every tier: state, health, since when, exit code, kills for want
-of memory, restarts, and the last log lines of a service that is not well.
+		Long: `Shows every resource of every tier: state, health, since when, how long it took to become
+ready and what it waited for, exit code, kills for want of memory, restarts, and the last
+log lines of a service that is not well; and of the last run that brought services up the
+chain of steps that bounded it, its critical path.
 
 Exit codes: 0 all ready, 2 not, 1 error.`,
 		Args: cobra.NoArgs,
@@ -37,6 +40,9 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 			if status.Kept, err = a.kept(cmd.Context(), c); err != nil {
 				a.warn(err.Error())
 			}
+			if err := a.rememberInto(cmd.Context(), c, &status); err != nil {
+				a.warn(fmt.Sprintf("how long services took to become ready is not known: %v", err))
+			}
 			for _, tier := range status.Tiers {
 				c.addLogs(cmd.Context(), tier.Resources)
 			}
@@ -52,6 +58,20 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
 	return cmd
+}
+
+// rememberInto adds what the history tells of how things came to be.
+func (a *app) rememberInto(ctx context.Context, c *connection, s *report.Status) error {
+	m, err := a.readMemory(ctx, c.engineID, c.want.Project)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	runs, err := m.LastActs(ctx)
+	if err == nil {
+		s.Remember(runs)
+	}
+	return err
 }
 
 // lookedBound is how old a look of the agent may be and still count: several intervals.

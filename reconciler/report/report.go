@@ -44,8 +44,12 @@ type Step struct {
 	// that are gone.
 	Left []string `json:"left,omitempty"`
 	// Unready: it was made or started, and did not become ready.
-	Unready bool          `json:"unready,omitempty"`
-	Took    time.Duration `json:"took_ns"`
+	Unready bool `json:"unready,omitempty"`
+	// Began is when its turn came; zero: it never did.
+	Began time.Time     `json:"began,omitzero"`
+	Took  time.Duration `json:"took_ns"`
+	// Waited is what its turn waited for; nil: for nothing of its own stage.
+	Waited *Waited `json:"waited_for,omitempty"`
 }
 
 // Report is one run: what was found, what was done about it, and what is left.

@@ -22,6 +22,8 @@ type Status struct {
 	Kept *Kept `json:"kept,omitempty"`
 	// Window is whether changes that interrupt may be made; nil: the spec does not say when.
 	Window *plan.Window `json:"window,omitempty"`
+	// Converged is the last run that brought services up; nil: none is remembered.
+	Converged *Converged `json:"converged,omitempty"`
 	// Extra is what belongs to the project and no tier declares.
 	Extra []ResourceStatus `json:"extra,omitempty"`
 }
@@ -44,7 +46,8 @@ type ResourceStatus struct {
 	OOM      bool          `json:"out_of_memory,omitempty"`
 	Restarts int           `json:"restarts,omitempty"`
 	Reason   string        `json:"reason,omitempty"`
-	Log      []string      `json:"log,omitempty"` // the last lines of a service that is not well
+	Became   *Became       `json:"became,omitempty"` // nil: it is not remembered
+	Log      []string      `json:"log,omitempty"`    // the last lines of a service that is not well
 }
 
 // NewStatus sums up one look.
@@ -114,6 +117,9 @@ func (s Status) Text(w io.Writer, paint plan.Paint) {
 	if s.Window != nil {
 		fmt.Fprintf(w, "  window for changes that interrupt: %s\n", s.Window)
 	}
+	if s.Converged != nil {
+		fmt.Fprintf(w, "  %s\n", s.Converged.text())
+	}
 	for _, t := range s.Tiers {
 		fmt.Fprintf(w, "\n  %s  %s\n", paint.On(plan.Bold, "tier "+t.Name), readyWord(t.Ready, paint))
 		for _, r := range t.Resources {
@@ -154,6 +160,9 @@ func (r ResourceStatus) details(at time.Time) string {
 	var parts []string
 	if r.Since != nil && r.Ref.Kind == spec.KindService {
 		parts = append(parts, "for "+age(at.Sub(*r.Since)))
+	}
+	if r.Became != nil && !r.Unwell() {
+		parts = append(parts, r.Became.text(r.State == drift.Done))
 	}
 	if r.ExitCode != nil && (*r.ExitCode != 0 || r.State != drift.Done) {
 		parts = append(parts, fmt.Sprintf("exit code %d", *r.ExitCode))

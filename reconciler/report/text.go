@@ -9,8 +9,8 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 )
 
-// Text writes the report for people: what failed and why, what is held, and one
-// line that says how things stand.
+// Text writes the report for people: what failed and why, what is held, one line that
+// says how things stand, and what bounded the run.
 func (r Report) Text(w io.Writer, paint plan.Paint) {
 	for _, s := range r.Steps {
 		if s.Outcome != Done {
@@ -25,6 +25,7 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 		fmt.Fprintf(w, "%s %s\n", paint.On(plan.Red, "error"), r.Fault)
 	}
 	fmt.Fprintln(w, r.Summary(paint))
+	fmt.Fprint(w, paint.On(plan.Dim, r.pathText()))
 }
 
 // TextOfLeft writes what data the run left that nothing uses any more.

@@ -74,6 +74,11 @@ func (s *Store) RunsOf(ctx context.Context, ref spec.Ref, limit int) ([]report.P
 	return s.runs(ctx, "SELECT id, report FROM runs WHERE id IN (SELECT run FROM acts WHERE ref = ?) ORDER BY id DESC LIMIT ?", ref.String(), limit)
 }
 
+// LastActs are the runs that did the last act on anything, newest first.
+func (s *Store) LastActs(ctx context.Context) ([]report.Past, error) {
+	return s.runs(ctx, "SELECT id, report FROM runs WHERE id IN (SELECT max(run) FROM acts GROUP BY ref) ORDER BY id DESC")
+}
+
 // Run is one run, or ErrNoRun.
 func (s *Store) Run(ctx context.Context, id int64) (report.Past, error) {
 	runs, err := s.runs(ctx, "SELECT id, report FROM runs WHERE id = ?", id)

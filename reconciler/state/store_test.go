@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,23 @@ func TestHistoryGivesRunsBackAsTheyWere(t *testing.T) {
 	}
 	if _, err := s.Run(t.Context(), 99); !errors.Is(err, state.ErrNoRun) {
 		t.Error(err)
+	}
+}
+
+func TestLastActsAreTheRunsThatLeftThingsAsTheyAre(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "p.db"))
+	web := run("2")
+	web.Steps[0].Ref.Name = "web"
+	if err := errors.Join(s.Record(t.Context(), run("1")), s.Record(t.Context(), web), s.Record(t.Context(), run("3"))); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	runs, err := s.LastActs(t.Context())
+	for _, one := range runs {
+		got = append(got, one.Report.Revision.ID)
+	}
+	if err != nil || !slices.Equal(got, []string{"3", "2"}) {
+		t.Errorf("%q (%v)", got, err)
 	}
 }
 
