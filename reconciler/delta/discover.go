@@ -57,7 +57,7 @@ func (p *planning) discover(ctx context.Context, place Place) ([]found, error) {
 
 // look lists the folders in one, and tells whether it is that of a table.
 func look(ctx context.Context, s Store, folder string) (below []string, isTable bool, err error) {
-	err = s.List(ctx, folder, false, func(path string, _ int64, _ time.Time) error {
+	err = s.List(ctx, folder, false, func(path string, _ int64, _ time.Time, _ string) error {
 		switch {
 		case path == folder+logFolder:
 			isTable = true
@@ -81,7 +81,7 @@ func enclosing(ctx context.Context, place Place) (outer string, err error) {
 			folder += "/"
 		}
 		there := errors.New("something is there")
-		err := place.Store.List(ctx, folder+logFolder, false, func(string, int64, time.Time) error { return there })
+		err := place.Store.List(ctx, folder+logFolder, false, func(string, int64, time.Time, string) error { return there })
 		switch {
 		case errors.Is(err, there):
 			return folder, nil

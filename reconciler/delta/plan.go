@@ -104,8 +104,8 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 		return nil, err
 	}
 	l := &listing{spill: files}
-	err = t.store.List(ctx, t.folder, true, func(path string, size int64, written time.Time) error {
-		file := proof.File{Key: path[len(t.folder):], Size: size, Written: written}
+	err = t.store.List(ctx, t.folder, true, func(path string, size int64, written time.Time, tag string) error {
+		file := proof.File{Key: path[len(t.folder):], Size: size, Written: written, Tag: tag}
 		if _, ok := file.InLog(); ok {
 			one.CountLog(size)
 			return nil

@@ -44,6 +44,8 @@ func (s *spill) add(f proof.File, tag int) error {
 	b = binary.AppendUvarint(b, uint64(same))
 	b = binary.AppendUvarint(b, uint64(len(f.Key)-same))
 	b = append(b, f.Key[same:]...)
+	b = binary.AppendUvarint(b, uint64(len(f.Tag)))
+	b = append(b, f.Tag...)
 	b = binary.AppendVarint(b, f.Size)
 	b = binary.AppendVarint(b, f.Written.UnixMicro())
 	s.buffer, s.last = b, f.Key
@@ -74,7 +76,7 @@ func (s *spill) each(do func(f proof.File, tag int) error) error {
 	return err
 }
 
-func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, tag int, err error) {
+func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, note int, err error) {
 	var head [3]uint64
 	for i := range head {
 		if head[i], err = binary.ReadUvarint(in); err != nil {
@@ -86,12 +88,20 @@ func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, tag int, err err
 		return f, 0, err
 	}
 	*last = key
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return f, 0, err
+	}
+	tag := make([]byte, n)
+	if _, err = io.ReadFull(in, tag); err != nil {
+		return f, 0, err
+	}
 	size, err := binary.ReadVarint(in)
 	if err != nil {
 		return f, 0, err
 	}
 	at, err := binary.ReadVarint(in)
-	return proof.File{Key: string(key), Size: size, Written: time.UnixMicro(at)}, int(head[0]), err
+	return proof.File{Key: string(key), Size: size, Written: time.UnixMicro(at), Tag: string(tag)}, int(head[0]), err
 }
 
 func (s *spill) close() error { return s.file.Close() }

@@ -33,7 +33,7 @@ const logFolder = "_delta_log/"
 // listLog lists the table's log. The error says that commits may be known elsewhere.
 func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) {
 	var all []proof.LogFile
-	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time) error {
+	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time, _ string) error {
 		if name := path[len(t.folder+logFolder):]; name != "" && !strings.HasSuffix(name, "/") {
 			all = append(all, proof.ReadName(name, size, written))
 		}
@@ -48,7 +48,7 @@ func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) {
 // staged refuses a table with commits that its log does not know yet.
 func (t *table) staged(ctx context.Context) error {
 	for _, folder := range []string{"_staged_commits/", "_commits/"} {
-		err := t.store.List(ctx, t.folder+logFolder+folder, true, func(path string, _ int64, _ time.Time) error {
+		err := t.store.List(ctx, t.folder+logFolder+folder, true, func(path string, _ int64, _ time.Time, _ string) error {
 			if strings.HasSuffix(path, "/") {
 				return nil // an empty key that stands for the folder
 			}

@@ -43,7 +43,7 @@ func (f *Files) Close() { f.connection.close() }
 func (f *Files) Clock() time.Time { return f.clock.now() }
 
 // List lists what is below a folder, which begins with a bucket. See delta.Store.
-func (f *Files) List(ctx context.Context, folder string, deep bool, each func(path string, size int64, written time.Time) error) error {
+func (f *Files) List(ctx context.Context, folder string, deep bool, each func(path string, size int64, written time.Time, tag string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	bucket, prefix, _ := strings.Cut(folder, "/")
@@ -51,7 +51,7 @@ func (f *Files) List(ctx context.Context, folder string, deep bool, each func(pa
 		if o.Err != nil {
 			return f.connection.explain("list the bucket "+bucket, o.Err)
 		}
-		if err := each(bucket+"/"+o.Key, o.Size, o.LastModified); err != nil {
+		if err := each(bucket+"/"+o.Key, o.Size, o.LastModified, o.ETag); err != nil {
 			return err
 		}
 	}

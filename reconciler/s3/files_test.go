@@ -43,7 +43,7 @@ func (w *world) files() (*Files, string) {
 }
 
 func (w *world) list(f *Files, folder string, deep bool) (paths []string, err error) {
-	err = f.List(w.Context(), folder, deep, func(path string, size int64, written time.Time) error {
+	err = f.List(w.Context(), folder, deep, func(path string, size int64, written time.Time, _ string) error {
 		if !strings.HasSuffix(path, "/") && (size == 0 || time.Since(written).Abs() > time.Minute) {
 			w.Errorf("%s has %d bytes, written at %s", path, size, written)
 		}
@@ -106,7 +106,7 @@ func testFilesAreRead(w *world) {
 		w.Error("a bucket that is not there is empty")
 	}
 	end := errors.New("enough")
-	if err := f.List(w.Context(), bucket+"/", true, func(string, int64, time.Time) error { return end }); !errors.Is(err, end) {
+	if err := f.List(w.Context(), bucket+"/", true, func(string, int64, time.Time, string) error { return end }); !errors.Is(err, end) {
 		w.Error(err)
 	}
 }

@@ -27,13 +27,18 @@ type Store struct {
 	mu      sync.Mutex
 	failing sync.Mutex
 	files   map[string]object
+	serial  int64
 }
 
 type object struct {
 	content []byte
 	size    int64
 	written time.Time
+	serial  int64 // of the writing
 }
+
+// tag is another one when the object was written again.
+func (o object) tag() string { return fmt.Sprintf("%x-%d", o.size, o.serial) }
 
 // NewStore makes an empty store whose clock shows a time.
 func NewStore(now time.Time) *Store {
@@ -44,14 +49,16 @@ func NewStore(now time.Time) *Store {
 func (s *Store) Put(path, content string, written time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files[path] = object{[]byte(content), int64(len(content)), written}
+	s.serial++
+	s.files[path] = object{[]byte(content), int64(len(content)), written, s.serial}
 }
 
 // Sized writes a file of which nobody reads the content.
 func (s *Store) Sized(path string, size int64, written time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files[path] = object{nil, size, written}
+	s.serial++
+	s.files[path] = object{nil, size, written, s.serial}
 }
 
 // Touch changes when a file was written.
@@ -117,7 +124,7 @@ func (s *Store) call(what, path string) error {
 }
 
 // List lists as an S3 store does. See delta.Store.
-func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time) error) error {
+func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time, string) error) error {
 	call := "list"
 	if deep {
 		call = "walk"
@@ -138,7 +145,7 @@ func (s *Store) List(ctx context.Context, folder string, deep bool, each func(st
 		switch {
 		case nested && !deep && !told[name]:
 			told[name] = true
-			if err := each(folder+name+"/", 0, time.Time{}); err != nil {
+			if err := each(folder+name+"/", 0, time.Time{}, ""); err != nil {
 				return err
 			}
 			continue
@@ -148,7 +155,7 @@ func (s *Store) List(ctx context.Context, folder string, deep bool, each func(st
 		s.mu.Lock()
 		one := s.files[path]
 		s.mu.Unlock()
-		if err := each(path, one.size, one.written); err != nil {
+		if err := each(path, one.size, one.written, one.tag()); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,14 +21,14 @@ type Store struct{ root string }
 func New(root string) *Store { return &Store{root} }
 
 // List walks a folder. See delta.Store.
-func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time) error) error {
+func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time, string) error) error {
 	if _, err := os.Stat(s.root); err != nil {
 		return fmt.Errorf("list %s: %w", s.root, err) // an empty store is not one that is gone
 	}
 	return s.walk(ctx, folder, deep, each)
 }
 
-func (s *Store) walk(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time) error) error {
+func (s *Store) walk(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time, string) error) error {
 	entries, err := os.ReadDir(filepath.Join(s.root, filepath.FromSlash(folder)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -44,7 +45,7 @@ func (s *Store) walk(ctx context.Context, folder string, deep bool, each func(st
 		case e.IsDir() && deep:
 			err = s.walk(ctx, path+"/", deep, each)
 		case e.IsDir():
-			err = each(path+"/", 0, time.Time{})
+			err = each(path+"/", 0, time.Time{}, "")
 		default:
 			err = s.file(path, e, each)
 		}
@@ -55,7 +56,7 @@ func (s *Store) walk(ctx context.Context, folder string, deep bool, each func(st
 	return nil
 }
 
-func (s *Store) file(path string, e fs.DirEntry, each func(string, int64, time.Time) error) error {
+func (s *Store) file(path string, e fs.DirEntry, each func(string, int64, time.Time, string) error) error {
 	info, err := e.Info()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it went while the folder was read
@@ -63,7 +64,12 @@ func (s *Store) file(path string, e fs.DirEntry, each func(string, int64, time.T
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", path, err)
 	}
-	return each(path, info.Size(), info.ModTime())
+	return each(path, info.Size(), info.ModTime(), tagOf(info))
+}
+
+// tagOf is another one when a file was written again.
+func tagOf(i fs.FileInfo) string {
+	return strconv.FormatInt(i.Size(), 36) + "-" + strconv.FormatInt(i.ModTime().UnixNano(), 36)
 }
 
 // Get opens a file.

@@ -12,6 +12,7 @@ type File struct {
 	Key     string // relative to the root
 	Size    int64
 	Written time.Time // by the store's clock
+	Tag     string    // the store's, which changes when the file is written again; "" where it has none
 }
 
 // logFolder is where a table's log is.
