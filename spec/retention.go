@@ -14,8 +14,7 @@ type Retention struct {
 	Timezone string        // of the schedule, as in "Europe/Berlin"; "" is UTC
 	Window   time.Duration // how long after its beginning a run starts no more work; 0 is without end
 	Discover []Discovery
-	// Metastore names the tables; one without a Service is none, and they are named after
-	// their folders.
+	// Metastore names the tables; without one they are named after their folders.
 	Metastore Metastore
 	Defaults  RetentionRule
 	Rules     []RetentionRule // the first that matches is the one
@@ -29,10 +28,20 @@ type Discovery struct {
 	Prefix string
 }
 
-// Metastore is a Hive Metastore that a service of the project serves.
+// Metastore is a Hive Metastore: one that a service of the project serves, or one elsewhere. The
+// zero Metastore is none.
 type Metastore struct {
 	Service string
 	Port    uint16 // the container's own
+	Address string // of one elsewhere, as host:port
+}
+
+// String says where it is.
+func (m Metastore) String() string {
+	if m.Service == "" {
+		return m.Address
+	}
+	return fmt.Sprintf("port %d of service %s", m.Port, m.Service)
 }
 
 // Mode is what is done with files that may go.
@@ -128,6 +137,20 @@ func (r Retention) RuleFor(name, place string) RetentionRule {
 		}
 	}
 	return r.Defaults
+}
+
+// RuleAt is the rule of a table at that place whose name is not known. sure is false if the rule
+// depends on it; what is returned then is the defaults.
+func (r Retention) RuleAt(place string) (rule RetentionRule, sure bool) {
+	for _, rule := range r.Rules {
+		if slices.ContainsFunc(rule.Match, func(p Pattern) bool { return p.Matches("", place) }) {
+			return rule, true
+		}
+		if slices.ContainsFunc(rule.Match, func(p Pattern) bool { _, placed := p.Place(); return !placed }) {
+			return r.Defaults, false
+		}
+	}
+	return r.Defaults, true
 }
 
 // String says where tables are looked for and by how many rules.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/folder"
+	"github.com/flumendata/flumen-agent/reconciler/delta/metastore"
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 	"github.com/flumendata/flumen-agent/reconciler/s3"
 	"github.com/flumendata/flumen-agent/spec"
@@ -58,7 +59,7 @@ func retentionExit(r proof.Report) error {
 	switch status := r.Status(); {
 	case status == proof.StatusCritical:
 		return exitCritical
-	case len(r.Unseen) > 0:
+	case r.Blind():
 		return exitError
 	case status == proof.StatusRefused:
 		return exitHeld
@@ -80,7 +81,9 @@ func (a *app) planRetention(ctx context.Context) (proof.Report, error) {
 	places, unseen, done := a.places(ctx, loaded.Desired)
 	defer done()
 	progress := a.retentionProgress()
-	report, err := delta.Plan(ctx, delta.Options{Places: places, Unseen: unseen, Retention: retention, Now: time.Now, Progress: progress.tell})
+	report, err := delta.Plan(ctx, delta.Options{
+		Places: places, Unseen: unseen, Retention: retention, Names: a.tableNames(loaded.Desired), Now: time.Now, Progress: progress.tell,
+	})
 	progress.end()
 	return report, err
 }
@@ -123,4 +126,19 @@ func (a *app) locateLazily() s3.Locate {
 		}
 		return target.Addresses(ctx, project, service, port)
 	}
+}
+
+// tableNames asks the metastore of a spec; nil if it has none.
+func (a *app) tableNames(want spec.Desired) func(context.Context) ([]proof.Entry, error) {
+	m := want.Retention.Metastore
+	if m == (spec.Metastore{}) {
+		return nil
+	}
+	locate := func(ctx context.Context) ([]string, error) {
+		if m.Address != "" {
+			return []string{m.Address}, nil
+		}
+		return a.locateLazily()(ctx, want.Project, m.Service, m.Port)
+	}
+	return (&metastore.Metastore{Locate: locate}).Tables
 }

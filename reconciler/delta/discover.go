@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Place is one below which tables are.
@@ -21,8 +22,11 @@ type found struct {
 	Place
 	folder string // with a slash at its end, or ""
 	root   proof.Root
-	name   string
-	why    error // that it cannot be one; nil
+	name   string // "" if nobody knows
+	why    error  // that it cannot be one; nil
+
+	rule  spec.RetentionRule
+	wrong *proof.Finding // about its name
 }
 
 // Discover finds every folder with a log below a place. It does not look into tables: what lies

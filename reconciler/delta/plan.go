@@ -24,10 +24,15 @@ type looked struct {
 // look plans one table. It returns an error only when ctx ends; what is wrong with the table or
 // its store is a finding.
 func (p *planning) look(ctx context.Context, f found) (*looked, error) {
-	rule := p.retention.RuleFor(f.name, string(f.root))
+	rule := f.rule
 	one := &looked{root: f.root, rule: rule, Table: proof.Table{Name: f.name, Place: string(f.root), Version: -1}}
 	one.Policy = rule.String()
 	one.Excluded = rule.Exclude
+	if f.wrong != nil {
+		one.Findings = append(one.Findings, *f.wrong)
+		// What is refused is read only for what it uses of other tables.
+		rule.Exclude = rule.Exclude || f.wrong.Effect == proof.EffectRefuse
+	}
 	err := p.plan(ctx, f, rule, one)
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause

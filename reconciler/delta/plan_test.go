@@ -1,6 +1,7 @@
 package delta_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,8 @@ type lake struct {
 	*testing.T
 	*deltatest.Store
 	rule   spec.RetentionRule
+	rules  []spec.RetentionRule
+	names  func(context.Context) ([]proof.Entry, error)
 	agent  time.Time // its clock
 	report proof.Report
 	goes   map[string][]string // keys that may go, by table
@@ -47,15 +50,12 @@ func (l *lake) table(name string) *deltatest.Table { return l.Store.Table("lake/
 func (l *lake) plan() {
 	l.Helper()
 	l.goes = map[string][]string{}
-	report, err := delta.Plan(l.Context(), delta.Options{
-		Places:    []delta.Place{{Store: l.Store, Folder: "lake/wh", URL: "s3://lake/wh"}},
-		Retention: spec.Retention{Defaults: l.rule},
-		Now:       func() time.Time { return l.agent },
-		Goes: func(t proof.Table, f proof.File, _ proof.Class) error {
-			l.goes[t.Name] = append(l.goes[t.Name], f.Key)
-			return nil
-		},
-	})
+	o := l.options()
+	o.Goes = func(t proof.Table, f proof.File, _ proof.Class) error {
+		l.goes[t.Name] = append(l.goes[t.Name], f.Key)
+		return nil
+	}
+	report, err := delta.Plan(l.Context(), o)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -140,5 +140,15 @@ func TestRemovedFileGoesWhenItsRetentionIsOver(t *testing.T) {
 	}
 	if l.report.Status() != proof.StatusReclaimable {
 		t.Error(l.report.Status())
+	}
+}
+
+// options are those of a plan of the whole lake.
+func (l *lake) options() delta.Options {
+	return delta.Options{
+		Places:    []delta.Place{{Store: l.Store, Folder: "lake/wh", URL: "s3://lake/wh"}},
+		Retention: spec.Retention{Defaults: l.rule, Rules: l.rules},
+		Names:     l.names,
+		Now:       func() time.Time { return l.agent },
 	}
 }

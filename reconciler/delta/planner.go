@@ -14,7 +14,10 @@ type Options struct {
 	Places    []Place
 	Unseen    []proof.Unseen // places that are known not to be seen
 	Retention spec.Retention
-	Now       func() time.Time // the agent's clock
+	// Names asks a metastore for all its tables; nil: none is declared, and tables are named
+	// after their folders.
+	Names func(context.Context) ([]proof.Entry, error)
+	Now   func() time.Time // the agent's clock
 	// Goes hears of every file that may go, table by table; nil: nobody does. An error ends the
 	// plan.
 	Goes func(table proof.Table, f proof.File, c proof.Class) error
@@ -35,24 +38,30 @@ type planning struct {
 	now       func() time.Time
 	progress  *meter
 	clones    proof.Clones
+	unread    string // the place of a table that is known and cannot be read, or ""
 }
 
 // Plan looks at every table below the places and says what of it could go. It changes nothing.
 // The error is that of ctx; what else goes wrong is in the report.
 func Plan(ctx context.Context, o Options) (proof.Report, error) {
 	p := &planning{retention: o.Retention, now: o.Now, progress: &meter{tell: o.Progress}}
-	r := proof.Report{At: o.Now(), Tables: []proof.Table{}, Unseen: o.Unseen}
 	var all []found
+	var unseen []proof.Unseen
 	for _, place := range o.Places {
 		some, err := p.discover(ctx, place)
 		if cause := context.Cause(ctx); cause != nil {
-			return r, cause
+			return proof.Report{}, cause
 		}
 		if err != nil {
-			r.Unseen = append(r.Unseen, proof.Unseen{Place: place.URL, Why: err.Error()})
+			unseen = append(unseen, proof.Unseen{Place: place.URL, Why: err.Error()})
 		}
 		all = append(all, some...)
 	}
+	r, err := p.named(ctx, o, all)
+	if err != nil {
+		return r, err
+	}
+	r.Unseen = append(r.Unseen, unseen...)
 	tables, err := p.lookAtAll(ctx, all)
 	defer closeAll(tables)
 	if err != nil {
@@ -97,7 +106,7 @@ func closeAll(tables []*looked) {
 // spare takes files from the plans that other tables use, and stops all plans while there is a
 // table that may use some and could not be read.
 func (p *planning) spare(tables []*looked, unseen bool) error {
-	unknown := ""
+	unknown := p.unread
 	for _, t := range tables {
 		if t.state == nil {
 			unknown = t.Place
@@ -153,6 +162,9 @@ func (m *meter) say() {
 		m.tell(m.Progress)
 	}
 }
+
+// ask tells that a metastore is asked.
+func (m *meter) ask() { m.say() }
 
 func (m *meter) found(n int) {
 	m.Tables = n

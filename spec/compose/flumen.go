@@ -131,6 +131,7 @@ type discover struct {
 type metastore struct {
 	Service string `yaml:"service"`
 	Port    int    `yaml:"port"`
+	URI     string `yaml:"uri"`
 }
 
 // retentionRule has a pointer where nothing is not the same as zero.

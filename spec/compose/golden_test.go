@@ -160,7 +160,7 @@ func writeRetention(b *bytes.Buffer, r spec.Retention) {
 	if len(r.Discover) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "retention at %q in %q for %s, metastore %q %d\n", r.Schedule, r.Timezone, spec.Span(r.Window), r.Metastore.Service, r.Metastore.Port)
+	fmt.Fprintf(b, "retention at %q in %q for %s, metastore %q\n", r.Schedule, r.Timezone, spec.Span(r.Window), r.Metastore)
 	fmt.Fprintf(b, "  %s\n", r)
 	for _, rule := range r.Rules {
 		fmt.Fprintf(b, "  %s\n", rule)

@@ -3,6 +3,8 @@ package compose
 import (
 	"cmp"
 	"maps"
+	"net"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -95,15 +97,35 @@ func inside(prefix, other string) bool {
 }
 
 func (c *conversion) metastore(m metastore) spec.Metastore {
-	at := func(key string) place { return c.rootPlace("retention", "metastore", key) }
+	at := func(key ...string) place { return c.rootPlace(append([]string{"retention", "metastore"}, key...)...) }
+	if m.URI != "" {
+		if m.Service != "" || m.Port != 0 {
+			c.fault(at(), "keep uri, or service and port", "the metastore has a uri, and a service too")
+		}
+		return spec.Metastore{Address: c.thriftAddress(c.substitute(m.URI, c.env, at("uri")), at("uri"))}
+	}
 	if _, known := c.services[m.Service]; !known {
 		c.fault(at("service"), didYouMean(m.Service, c.names()), "the metastore is served by the unknown service %q", m.Service)
 	}
 	if m.Port < 1 || m.Port > 65535 {
 		c.fault(at("port"), "as in port: 9083", "the metastore does not say at which port of service %q it answers", m.Service)
 	}
-	c.warn(c.rootPlace("retention", "metastore"), "", "retention.metastore: this version of flumen-agent names tables after their folders, as in bronze.db/events")
 	return spec.Metastore{Service: m.Service, Port: uint16(m.Port)}
+}
+
+// thriftAddress reads where a metastore is: thrift://host:port.
+func (c *conversion) thriftAddress(text string, at place) string {
+	u, err := url.Parse(text)
+	if err == nil {
+		host, port, splits := net.SplitHostPort(u.Host)
+		n, number := strconv.ParseUint(port, 10, 16)
+		plain := u.User == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
+		if plain && u.Scheme == "thrift" && splits == nil && number == nil && host != "" && n > 0 {
+			return u.Host
+		}
+	}
+	c.fault(at, "write it as in thrift://metastore.example.com:9083", "%q is not the address of a metastore", text)
+	return ""
 }
 
 // patterns reads which tables a rule is about.

@@ -31,6 +31,11 @@ const (
 	FoundProperty          Kind = "property"       // the table's own retention is not the rule's
 	FoundWriter            Kind = "writer"         // its writer is known to clean logs up wrongly
 	FoundLogKept           Kind = "log-kept"       // versions of the log are expired and cannot go
+	FoundLocation          Kind = "location"       // the metastore has the table at another place
+	FoundOutside           Kind = "outside"        // the metastore has a table where nobody looked
+	FoundTwoNames          Kind = "two-names"      // different rules count for one table
+	FoundUnregistered      Kind = "unregistered"   // the metastore does not know the table, and its rule depends on its name
+	FoundNameless          Kind = "names-unknown"  // the metastore could not be asked
 )
 
 // Effect is what a finding means for the plan.

@@ -8,6 +8,8 @@ type Report struct {
 	Tables []Table   `json:"tables"`
 	Unseen []Unseen  `json:"unseen,omitempty"`
 	Goes   Amount    `json:"goes"` // of all tables
+	// Metastore is what became of asking for the tables' names; nil: none is declared.
+	Metastore *Metastore `json:"metastore,omitempty"`
 }
 
 // Unseen is a place that could not be searched for tables.
@@ -47,4 +49,9 @@ func (t *Table) status() Status {
 		return StatusReclaimable
 	}
 	return StatusInPolicy
+}
+
+// Blind tells whether something could not be looked at: the report says less than there may be.
+func (r Report) Blind() bool {
+	return len(r.Unseen) > 0 || r.Metastore != nil && r.Metastore.Why != ""
 }

@@ -13,6 +13,9 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	for _, u := range r.Unseen {
 		fmt.Fprintf(w, "%s: %s\n", u.Place, paint.On(plan.Red, "could not be searched for tables: "+u.Why))
 	}
+	if m := r.Metastore; m != nil && m.Why != "" {
+		fmt.Fprintf(w, "%s\n", paint.On(plan.Red, "the metastore could not be asked for the tables' names: "+m.Why))
+	}
 	for _, t := range r.Tables {
 		t.text(w, paint)
 	}
