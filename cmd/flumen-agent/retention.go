@@ -22,7 +22,7 @@ func (a *app) retentionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.retentionPlanCommand())
+	cmd.AddCommand(a.retentionPlanCommand(), a.retentionExplainCommand())
 	return cmd
 }
 
@@ -69,23 +69,31 @@ func retentionExit(r proof.Report) error {
 	return nil
 }
 
-func (a *app) planRetention(ctx context.Context) (proof.Report, error) {
+func (a *app) planRetention(ctx context.Context) (report proof.Report, err error) {
+	err = a.lookAtTables(ctx, func(o delta.Options) error {
+		report, err = delta.Plan(ctx, o)
+		return err
+	})
+	return report, err
+}
+
+// lookAtTables loads the spec and has its tables looked at.
+func (a *app) lookAtTables(ctx context.Context, look func(delta.Options) error) error {
 	loaded, err := a.load(ctx)
 	if err != nil {
-		return proof.Report{}, err
+		return err
 	}
 	retention := loaded.Desired.Retention
 	if len(retention.Discover) == 0 {
-		return proof.Report{}, errors.New("the spec does not say where Delta tables are: write retention.discover")
+		return errors.New("the spec does not say where Delta tables are: write retention.discover")
 	}
 	places, unseen, done := a.places(ctx, loaded.Desired)
 	defer done()
 	progress := a.retentionProgress()
-	report, err := delta.Plan(ctx, delta.Options{
+	defer progress.end()
+	return look(delta.Options{
 		Places: places, Unseen: unseen, Retention: retention, Names: a.tableNames(loaded.Desired), Now: time.Now, Progress: progress.tell,
 	})
-	progress.end()
-	return report, err
 }
 
 // places opens the stores in which tables are looked for. One that cannot be opened is unseen.

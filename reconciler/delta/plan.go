@@ -156,7 +156,7 @@ func (p *planning) replayOnce(ctx context.Context, t *table, rule spec.Retention
 	}
 	r := proof.NewReplay(proof.Terms{
 		Root: t.root, Log: s.log, Head: s.head, Rule: rule, Now: now, Cutoff: cutoff, Listed: before.log.Version,
-		Newest: s.newest, Witness: s.witness(),
+		Newest: s.newest, Witness: s.witness(), Watch: p.watch.in(t.root),
 	})
 	if err := p.tell(ctx, t, s, r); err != nil {
 		return nil, err
@@ -223,6 +223,7 @@ func (p *planning) judge(state *proof.State, l *listing, one *looked) error {
 	err = l.each(func(f proof.File, _ int) error {
 		class := state.Judge(f)
 		goes := state.Goes(class)
+		p.watch.judged(one.root, state, f, class, goes)
 		one.Count(f, class, goes)
 		if class == proof.Anomaly {
 			anomalies++

@@ -23,6 +23,8 @@ type Options struct {
 	Goes func(table proof.Table, f proof.File, c proof.Class) error
 	// Progress hears how far a look has come, from one goroutine; nil: nobody does.
 	Progress func(Progress)
+
+	watch *watch // a file to be explained; nil
 }
 
 // Progress is how far a look at all tables has come.
@@ -38,13 +40,14 @@ type planning struct {
 	now       func() time.Time
 	progress  *meter
 	clones    proof.Clones
+	watch     *watch
 	unread    string // the place of a table that is known and cannot be read, or ""
 }
 
 // Plan looks at every table below the places and says what of it could go. It changes nothing.
 // The error is that of ctx; what else goes wrong is in the report.
 func Plan(ctx context.Context, o Options) (proof.Report, error) {
-	p := &planning{retention: o.Retention, now: o.Now, progress: &meter{tell: o.Progress}}
+	p := &planning{retention: o.Retention, now: o.Now, progress: &meter{tell: o.Progress}, watch: o.watch}
 	var all []found
 	var unseen []proof.Unseen
 	for _, place := range o.Places {

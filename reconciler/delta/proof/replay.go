@@ -21,6 +21,7 @@ type Terms struct {
 	// Newest is the checkpoint that the state is made of, and Witness an older one that the
 	// second witness begins with; nil where there is none.
 	Newest, Witness *Checkpoint
+	Watch           *Watch // nil: no file is watched
 }
 
 // Replay takes a table's history, newest commit first, then the checkpoint of the second
@@ -91,7 +92,7 @@ func (r *Replay) Commit(c Commit) error {
 	// What a commit adds counts more than what it removes: one names both for the same file,
 	// with another vector, in any order.
 	for _, a := range c.Adds {
-		if err := r.added(c.Version, a); err != nil {
+		if err := r.added(c.Version, at, a); err != nil {
 			return fmt.Errorf("version %d: %w", c.Version, err)
 		}
 	}
@@ -102,6 +103,7 @@ func (r *Replay) Commit(c Commit) error {
 	}
 	for _, raw := range c.Changes {
 		p := r.Root.Read(raw)
+		r.Watch.hear(c.Version, at, saysChange, raw, p, vectorFile{})
 		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() {
 			r.expire(p, vectorFile{})
 		} else {
@@ -124,11 +126,12 @@ func (r *Replay) timeOf(c Commit) (time.Time, error) {
 }
 
 // added hears that a commit adds a file.
-func (r *Replay) added(version int64, a Add) error {
+func (r *Replay) added(version int64, at time.Time, a Add) error {
 	p, v, err := r.read(a.Path, a.Vector)
 	if err != nil {
 		return err
 	}
+	r.Watch.hear(version, at, saysAdded, a.Path, p, v)
 	if version < r.Log.Start() {
 		r.markAll(p, markNamed)
 		return nil
@@ -162,6 +165,7 @@ func (r *Replay) removed(version int64, at time.Time, m Remove) error {
 	if m.Deleted.After(at) {
 		at = m.Deleted
 	}
+	r.Watch.hear(version, at, saysRemoved, m.Path, p, v)
 	switch {
 	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned:
 		r.keep(p, v)
@@ -207,6 +211,7 @@ func (r *Replay) WitnessAdd(a Add) error {
 	if err != nil {
 		return err
 	}
+	r.Watch.hear(r.witness, r.times[r.witness], saysIn, a.Path, p, v)
 	first := r.mention(r.witness, p, a.Path, a.Vector, 0)
 	if first.meant {
 		r.set(first.name, markWitness)
@@ -226,6 +231,7 @@ func (r *Replay) NewestAdd(a Add) error {
 	if err != nil {
 		return err
 	}
+	r.Watch.hear(r.newest, r.times[r.newest], saysIn, a.Path, p, v)
 	name := r.name(p.Key, a.Vector)
 	m := r.known[name]
 	switch {
@@ -260,6 +266,7 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 	if at.IsZero() {
 		at = r.timeOfCheckpoint(c)
 	}
+	r.Watch.hear(c.Version, at, saysRemembered, m.Path, p, v)
 	switch {
 	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
 		r.keep(p, v)
