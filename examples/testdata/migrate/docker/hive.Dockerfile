@@ -1,0 +1,2 @@
+FROM flumen-test/sleeper:healthy
+LABEL of=hive
