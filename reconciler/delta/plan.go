@@ -72,6 +72,9 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 	one.Version, one.Features = before.log.Version, before.head.Protocol.Names()
 	listed := &listing{}
 	if !rule.Exclude {
+		if err := p.overwritten(ctx, t, one); err != nil {
+			return err
+		}
 		if listed, err = p.list(ctx, t, one); err != nil {
 			return err
 		}

@@ -41,7 +41,8 @@ type planning struct {
 	progress  *meter
 	clones    proof.Clones
 	watch     *watch
-	unread    string // the place of a table that is known and cannot be read, or ""
+	notes     []string // what was left out
+	unread    string   // the place of a table that is known and cannot be read, or ""
 }
 
 // Plan looks at every table below the places and says what of it could go. It changes nothing.
@@ -70,6 +71,7 @@ func Plan(ctx context.Context, o Options) (proof.Report, error) {
 	if err != nil {
 		return r, err
 	}
+	r.Notes = p.notes
 	if err := p.spare(tables, len(r.Unseen) > 0); err != nil {
 		return r, err
 	}

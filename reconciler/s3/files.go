@@ -71,3 +71,23 @@ func (f *Files) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	return body, nil
 }
+
+// Versions lists the versions of what is directly in a folder, markers of removal among them. See
+// delta.Versioned.
+func (f *Files) Versions(ctx context.Context, folder string, each func(path, tag string, marker bool)) (not string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	bucket, prefix, _ := strings.Cut(folder, "/")
+	for o := range f.connection.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: prefix, WithVersions: true}) {
+		if o.Err != nil {
+			err := f.connection.explain("list the versions of objects in the bucket "+bucket, o.Err)
+			switch codeOf(o.Err) {
+			case minio.AccessDenied, minio.NotImplemented, minio.MethodNotAllowed:
+				return err.Error(), nil
+			}
+			return "", err
+		}
+		each(bucket+"/"+o.Key, o.ETag, o.IsDeleteMarker)
+	}
+	return "", context.Cause(ctx)
+}

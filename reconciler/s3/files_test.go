@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +14,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/minio/minio-go/v7"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 )
 
-var _ delta.Store = (*Files)(nil)
+var (
+	_ delta.Store     = (*Files)(nil)
+	_ delta.Versioned = (*Files)(nil)
+)
 
 // oddKeys are those that a listing has to encode.
 var oddKeys = []string{"t/a b", "t/a%20b", "t/a&b<c>\"d", "t/p=ä/日本+x", "t/sub/one", "t/sub/two", "t2/other", "t/#?;"}
@@ -67,11 +71,11 @@ func testFilesAreListed(w *world) {
 		}
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, deep); diff != "" || err != nil {
+	if diff := gocmp.Diff(want, deep); diff != "" || err != nil {
 		w.Errorf("%v %s", err, diff)
 	}
 	top, err := w.list(f, bucket+"/", false)
-	if diff := cmp.Diff([]string{bucket + "/t/", bucket + "/t2/"}, top); diff != "" || err != nil {
+	if diff := gocmp.Diff([]string{bucket + "/t/", bucket + "/t2/"}, top); diff != "" || err != nil {
 		w.Errorf("%v %s", err, diff)
 	}
 	none, err := w.list(f, bucket+"/none/", true)
@@ -189,5 +193,67 @@ func TestClockOfAStoreIsTheOneInItsAnswers(t *testing.T) {
 	c.read(http.Header{"Date": {time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)}})
 	if d := time.Since(c.now()); d < 59*time.Minute || d > 61*time.Minute {
 		t.Error(d)
+	}
+}
+
+// testVersionsAreListed: newest first, with marks of removal, and of a bucket that keeps none each
+// object once.
+func testVersionsAreListed(w *world) {
+	f, bucket := w.files()
+	versions := func() (all []string) {
+		tags := map[string]string{}
+		not, err := f.Versions(w.Context(), bucket+"/t/sub/", func(path, tag string, marker bool) {
+			if marker {
+				tag = "removed"
+			} else if _, known := tags[tag]; !known {
+				tags[tag] = string(rune('a' + len(tags)))
+			}
+			all = append(all, strings.TrimPrefix(path, bucket+"/t/sub/")+" "+cmp.Or(tags[tag], tag))
+		})
+		if not != "" || err != nil {
+			w.Error(not, err)
+		}
+		return all
+	}
+	write := func(content string) {
+		if _, err := w.hand.PutObject(w.Context(), bucket, "t/sub/one", strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
+			w.Fatal(err)
+		}
+	}
+	write("first")
+	if diff := gocmp.Diff([]string{"one a", "two b"}, versions()); diff != "" {
+		w.Error(diff)
+	}
+	if err := w.hand.EnableVersioning(w.Context(), bucket); err != nil {
+		w.Fatal(err)
+	}
+	write("second")
+	write("second")
+	if err := w.hand.RemoveObject(w.Context(), bucket, "t/sub/one", minio.RemoveObjectOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	write("third")
+	if diff := gocmp.Diff([]string{"one a", "one removed", "one b", "one b", "one c", "two d"}, versions()); diff != "" {
+		w.Error(diff)
+	}
+	if _, err := f.Versions(w.Context(), "no-such-bucket-at-all/t/", func(string, string, bool) {}); err == nil {
+		w.Error("a bucket that is not there has no versions")
+	}
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Has("versions") {
+			rw.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(rw, "<Error><Code>AccessDenied</Code></Error>")
+			return true
+		}
+		return false
+	})
+	through, err := w.target.Files(w.Context(), "project", w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer through.Close()
+	not, err := through.Versions(w.Context(), bucket+"/t/", func(string, string, bool) {})
+	if err != nil || !strings.Contains(not, "may not list the versions of objects in the bucket "+bucket) {
+		w.Error(not, err)
 	}
 }

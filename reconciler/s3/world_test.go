@@ -74,6 +74,7 @@ func TestBuckets(t *testing.T) {
 		"StoreWithTLSHasToBeTrusted":           testTLS,
 		"FilesAreListedAsTheyAreCalled":        testFilesAreListed,
 		"FilesAreRead":                         testFilesAreRead,
+		"VersionsOfFilesAreListed":             testVersionsAreListed,
 		"FilesAskForNothingElse":               testFilesAskForNothingElse,
 		"FilesMayTakeLong":                     testFilesMayTakeLong,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,

@@ -31,6 +31,7 @@ const (
 	FoundProperty          Kind = "property"       // the table's own retention is not the rule's
 	FoundWriter            Kind = "writer"         // its writer is known to clean logs up wrongly
 	FoundLogKept           Kind = "log-kept"       // versions of the log are expired and cannot go
+	FoundLostCommit        Kind = "lost-commit"    // a commit was written over by another one
 	FoundLocation          Kind = "location"       // the metastore has the table at another place
 	FoundOutside           Kind = "outside"        // the metastore has a table where nobody looked
 	FoundTwoNames          Kind = "two-names"      // different rules count for one table
@@ -46,7 +47,7 @@ const (
 	EffectNote     Effect = "note"
 	EffectStop     Effect = "stop"     // nothing of this table may go
 	EffectRefuse   Effect = "refuse"   // the table is left alone altogether
-	EffectCritical Effect = "critical" // a live file is missing
+	EffectCritical Effect = "critical" // something of the table is lost
 )
 
 func note(k Kind, format string, args ...any) Finding {

@@ -8,6 +8,8 @@ type Report struct {
 	Tables []Table   `json:"tables"`
 	Unseen []Unseen  `json:"unseen,omitempty"`
 	Goes   Amount    `json:"goes"` // of all tables
+	// Notes are what was left out of the look, and why.
+	Notes []string `json:"notes,omitempty"`
 	// Metastore is what became of asking for the tables' names; nil: none is declared.
 	Metastore *Metastore `json:"metastore,omitempty"`
 }
@@ -26,7 +28,7 @@ const (
 	StatusInPolicy Status = iota
 	StatusReclaimable
 	StatusRefused  // a table was refused, or a guard stopped its plan
-	StatusCritical // a live file is missing
+	StatusCritical // a live file is missing, or a commit
 )
 
 // Status is that of the gravest table.

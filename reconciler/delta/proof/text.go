@@ -19,6 +19,9 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	for _, t := range r.Tables {
 		t.text(w, paint)
 	}
+	for _, n := range r.Notes {
+		fmt.Fprintln(w, paint.On(plan.Yellow, n))
+	}
 	switch n := len(r.Tables); {
 	case n == 0 && len(r.Unseen) == 0:
 		fmt.Fprintln(w, "No Delta tables were found.")
