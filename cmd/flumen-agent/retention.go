@@ -22,7 +22,7 @@ func (a *app) retentionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.retentionPlanCommand(), a.retentionExplainCommand())
+	cmd.AddCommand(a.retentionPlanCommand(), a.retentionExplainCommand(), a.retentionAuditCommand())
 	return cmd
 }
 
@@ -35,7 +35,7 @@ could go by its rule, which version can still be read afterwards, and what keeps
 or whole tables from being removed. It reads and removes nothing.
 
 Exit codes: 0 all tables are as their rules say, 2 files could go or a table's own
-retention differs, 3 a table was refused or its plan is held, 4 a live file is missing,
+retention differs, 3 a table was refused or its plan is held, 4 a live file or a commit is missing,
 1 error, or a place could not be searched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,11 +23,14 @@ type storeProxy struct {
 	mode   atomic.Value // "pass", "slow", "busy", "cut" or "hang"
 	made   atomic.Int32
 	failed atomic.Int32 // requests since the mode was set
+
+	mu    sync.Mutex
+	asked map[string]int // requests since the mode was set, by method
 }
 
 // startProxy starts the proxy to the store at $PORT.
 func startProxy(env *testscript.Env) {
-	p := &storeProxy{}
+	p := &storeProxy{asked: map[string]int{}}
 	p.mode.Store("pass")
 	store := &url.URL{Scheme: "http", Host: "127.0.0.1:" + env.Getenv("PORT")}
 	p.Handler = &httputil.ReverseProxy{
@@ -53,6 +57,9 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPut && about && r.URL.RawQuery == "" && !strings.Contains(path, "/") {
 		p.made.Add(1)
 	}
+	p.mu.Lock()
+	p.asked[r.Method]++
+	p.mu.Unlock()
 	mode := p.mode.Load().(string)
 	if mode == "hang" || about && (mode == "busy" || mode == "cut") {
 		p.failed.Add(1)
@@ -79,6 +86,7 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 //	proxy failed                    waits until one has failed so
 //	proxy made N                    waits until it was asked to make so many buckets
 //	proxy only N                    it was asked to make no more than so many
+//	proxy reads                     since the mode was set it was asked to list and read, and for nothing else
 func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
 	p, ok := ts.Value(proxyKey{}).(*storeProxy)
 	switch {
@@ -96,9 +104,23 @@ func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if made := p.made.Load(); made > number(ts, args[1]) {
 			ts.Fatalf("%d buckets were made", made)
 		}
+	case args[0] == "reads":
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for method := range p.asked {
+			if method != http.MethodGet && method != http.MethodHead {
+				ts.Fatalf("it was asked %v", p.asked)
+			}
+		}
+		if p.asked[http.MethodGet] == 0 {
+			ts.Fatalf("it was asked nothing")
+		}
 	default:
 		p.mode.Store(args[0])
 		p.failed.Store(0)
+		p.mu.Lock()
+		clear(p.asked)
+		p.mu.Unlock()
 	}
 }
 

@@ -15,6 +15,7 @@ type Place struct {
 	Store  Store
 	Folder string // in the store: "" or without a slash at its end
 	URL    string // as people and logs write it
+	Table  bool   // it may be a table itself, whose files are then all that is looked at
 }
 
 // found is a table that was found in a place.
@@ -114,7 +115,7 @@ func refuseRoot(f found, whole bool, outer string) error {
 		return &proof.Refusal{Why: "it lies inside another table, " + outer}
 	case bucket && !strings.Contains(key, "/"):
 		return &proof.Refusal{Why: "its root is a whole bucket, in which files of others may lie"}
-	case whole:
+	case whole && !f.Table:
 		return &proof.Refusal{Why: "its root is the place that is searched for tables: search the folder above it"}
 	}
 	return nil

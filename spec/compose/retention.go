@@ -1,7 +1,7 @@
 package compose
 
 import (
-	"cmp"
+	"fmt"
 	"maps"
 	"net"
 	"net/url"
@@ -188,19 +188,22 @@ func lookedAt(p spec.Pattern, discover []spec.Discovery) bool {
 
 // span reads a time span: "30d", "12h", or an interval of Spark.
 func (c *conversion) span(text string, at place) time.Duration {
-	if d, err := daysOrTime(text); err == nil {
-		return d
-	}
-	d, err := spec.ParseInterval(text)
-	if err != nil || d == 0 {
-		c.fault(at, "write it as in 30d, 12h or 30 days", "%s", cmp.Or(errorText(err), strconv.Quote(text)+" is no time at all"))
+	d, err := ParseSpan(text)
+	if err != nil {
+		c.fault(at, "write it as in 30d, 12h or 30 days", "%v", err)
 	}
 	return d
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return ""
+// ParseSpan reads a time span as the file has them: "30d", "12h", or an interval of Spark. None is
+// an error.
+func ParseSpan(text string) (time.Duration, error) {
+	if d, err := daysOrTime(text); err == nil {
+		return d, nil
 	}
-	return err.Error()
+	d, err := spec.ParseInterval(text)
+	if err == nil && d == 0 {
+		err = fmt.Errorf("%q is no time at all", text)
+	}
+	return d, err
 }
