@@ -23,7 +23,7 @@ const (
 	Stale   Verdict = "stale"   // an image that is to be asked for again
 	// Critical: it is as far as anybody declares as it should be, and data is lost as long as it stays so.
 	Critical Verdict = "critical"
-	Pending  Verdict = "pending" // it can be looked at when the service that it lives in is ready
+	Pending  Verdict = "pending" // it can be looked at when what it lives in is ready: its service, or its store
 )
 
 // Field is one attribute that differs. Want or Have is zero where there is none.
@@ -105,7 +105,11 @@ func compare(want spec.Resource, have Observed, checks spec.Checks) (Difference,
 		return Difference{Ref: ref, Verdict: Pending, Reason: reason}, true
 	}
 	if reason, unseen := have.Unseen(ref); unseen {
-		return Difference{Ref: ref, Verdict: Unseen, Reason: reason}, true
+		d := Difference{Ref: ref, Verdict: Unseen, Reason: reason}
+		if have.Busy[ref] {
+			d.Verdict = Pending
+		}
+		return d, true
 	}
 	if !ok {
 		return Difference{Ref: ref, Verdict: Missing}, true

@@ -138,3 +138,12 @@ func TestWhatBelongsToAnInactiveProfileIsNoDrift(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+func TestWhatABusyStoreHoldsIsPending(t *testing.T) {
+	t.Parallel()
+	want, have := read(t, "tier t\nbucket lake\nbucket pond", "busy bucket/lake the store has no time\nblind bucket/pond the store refuses the key")
+	all := drift.Compare(want, drift.Merge(drift.Observed{}, have))
+	if len(all) != 2 || all[0].Verdict != drift.Pending || all[0].Reason != "the store has no time" || all[1].Verdict != drift.Unseen {
+		t.Errorf("%+v", all)
+	}
+}

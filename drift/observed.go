@@ -81,17 +81,21 @@ type Observed struct {
 	// Blind is what could not be looked at, with the reason. A Ref without a Name
 	// stands for its whole kind.
 	Blind map[spec.Ref]string
+	// Busy are those of Blind whose store has answered that it has no time: they can be looked
+	// at when it has.
+	Busy map[spec.Ref]bool
 }
 
 // Merge joins what several targets saw. Each kind is seen by one target only.
 func Merge(all ...Observed) Observed {
-	sum := Observed{Found: map[spec.Ref]Found{}, Blind: map[spec.Ref]string{}}
+	sum := Observed{Found: map[spec.Ref]Found{}, Blind: map[spec.Ref]string{}, Busy: map[spec.Ref]bool{}}
 	for _, o := range all {
 		if sum.At.IsZero() || o.At.Before(sum.At) {
 			sum.At = o.At
 		}
 		maps.Copy(sum.Found, o.Found)
 		maps.Copy(sum.Blind, o.Blind)
+		maps.Copy(sum.Busy, o.Busy)
 	}
 	return sum
 }

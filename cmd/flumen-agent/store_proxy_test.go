@@ -20,7 +20,7 @@ import (
 // to, and counts the buckets that are made.
 type storeProxy struct {
 	http.Handler
-	mode   atomic.Value // "pass", "slow", "busy", "cut" or "hang"
+	mode   atomic.Value // "pass", "slow", "busy", "throttle", "cut" or "hang"
 	made   atomic.Int32
 	failed atomic.Int32 // requests since the mode was set
 
@@ -61,7 +61,7 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p.asked[r.Method]++
 	p.mu.Unlock()
 	mode := p.mode.Load().(string)
-	if mode == "hang" || about && (mode == "busy" || mode == "cut") {
+	if mode == "hang" || mode == "throttle" || about && (mode == "busy" || mode == "cut") {
 		p.failed.Add(1)
 	}
 	switch {
@@ -73,6 +73,9 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case mode == "busy" && about:
 		rw.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(rw, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+	case mode == "throttle":
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(rw, "<Error><Code>XMinioServerNotInitialized</Code><Message>Server not initialized yet, please try again.</Message></Error>")
 	case mode == "cut" && about:
 		panic(http.ErrAbortHandler)
 	default:
@@ -82,8 +85,10 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // proxyCommand is
 //
-//	proxy pass|slow|busy|cut|hang   what happens to requests from now on
-//	proxy failed                    waits until one has failed so
+//	proxy pass|slow|busy|throttle|cut|hang
+//	                                what happens to requests from now on; busy and cut only to those
+//	                                about one bucket
+//	proxy failed [N]                waits until one, or so many, have failed so
 //	proxy made N                    waits until it was asked to make so many buckets
 //	proxy only N                    it was asked to make no more than so many
 //	proxy reads                     since the mode was set it was asked to list and read, and for nothing else
@@ -93,8 +98,12 @@ func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case neg || !ok || len(args) == 0:
 		ts.Fatalf("usage: proxy VERB [N]")
 	case args[0] == "failed":
-		if !within(time.Minute, func() bool { return p.failed.Load() > 0 }) {
-			ts.Fatalf("no request came within a minute")
+		least := int32(1)
+		if len(args) > 1 {
+			least = number(ts, args[1])
+		}
+		if !within(time.Minute, func() bool { return p.failed.Load() >= least }) {
+			ts.Fatalf("only %d requests failed within a minute", p.failed.Load())
 		}
 	case args[0] == "made":
 		if !within(time.Minute, func() bool { return p.made.Load() >= number(ts, args[1]) }) {

@@ -17,7 +17,7 @@ var At = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // Observed reads what was observed of a desired state.
 func Observed(want spec.Desired, text string) (drift.Observed, error) {
-	have := drift.Observed{At: At, Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
+	have := drift.Observed{At: At, Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}, Busy: map[spec.Ref]bool{}}
 	for n, line := range lines(text) {
 		if err := observe(want, have, words(line)); err != nil {
 			return drift.Observed{}, fmt.Errorf("observed line %d: %s: %w", n+1, line, err)
@@ -34,12 +34,15 @@ func observe(want spec.Desired, have drift.Observed, w []string) error {
 		}
 	case len(w) < 2:
 		return fmt.Errorf("too short")
-	case w[0] == "blind":
+	case w[0] == "blind", w[0] == "busy":
 		ref := spec.Ref{}
 		if err := ref.UnmarshalText([]byte(w[1])); err != nil {
 			return err
 		}
 		have.Blind[ref] = strings.Join(w[2:], " ")
+		if w[0] == "busy" {
+			have.Busy[ref] = true
+		}
 		maps.DeleteFunc(have.Found, func(r spec.Ref, _ drift.Found) bool { _, unseen := have.Unseen(r); return unseen })
 	case w[0] == "no" && len(w) == 3:
 		delete(have.Found, spec.Ref{Kind: spec.Kind(w[1]), Name: w[2]})

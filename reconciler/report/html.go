@@ -92,7 +92,7 @@ var meanings = []word{
 	{drift.Extra, "it belongs to the project, and no tier asks for it"},
 	{drift.Foreign, "something that is not the project's has its name"},
 	{drift.Unseen, "it could not be looked at, so nobody knows"},
-	{drift.Pending, "it can be looked at when the service that it lives in is ready"},
+	{drift.Pending, "it can be looked at when the service that it lives in is ready and its store has time"},
 	{drift.Stale, "an image that is to be asked for again"},
 }
 

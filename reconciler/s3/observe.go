@@ -35,10 +35,11 @@ func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed
 	if err := context.Cause(ctx); err != nil {
 		return drift.Observed{}, fmt.Errorf("observe buckets: %w", err)
 	}
-	seen := drift.Observed{At: at, Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}}
+	seen := drift.Observed{At: at, Found: map[spec.Ref]drift.Found{}, Blind: map[spec.Ref]string{}, Busy: map[spec.Ref]bool{}}
 	for _, l := range looks {
 		maps.Copy(seen.Found, l.found)
 		maps.Copy(seen.Blind, l.blind)
+		maps.Copy(seen.Busy, l.busy)
 	}
 	return seen, nil
 }
@@ -54,13 +55,14 @@ type look struct {
 	mu     sync.Mutex
 	found  map[spec.Ref]drift.Found
 	blind  map[spec.Ref]string
+	busy   map[spec.Ref]bool
 	silent error // with which the store stopped to answer, or nil
 }
 
 func newLook(want spec.Desired, s *spec.Store) *look {
 	l := &look{
 		project: want.Project, store: s, buckets: map[string]*spec.Bucket{}, users: map[string]*spec.Access{}, taken: map[spec.Ref]bool{},
-		found: map[spec.Ref]drift.Found{}, blind: map[spec.Ref]string{},
+		found: map[spec.Ref]drift.Found{}, blind: map[spec.Ref]string{}, busy: map[spec.Ref]bool{},
 	}
 	for _, b := range spec.Resources[*spec.Bucket](want) {
 		l.taken[b.Ref()] = true
@@ -111,7 +113,7 @@ func (l *look) see(ctx context.Context, t *Target) {
 func (t *Target) list(ctx context.Context, c *connection) ([]minio.BucketInfo, error) {
 	first, cancel := context.WithTimeout(ctx, t.patience(c.store))
 	defer cancel()
-	listed, err := again(first, c.store, func() ([]minio.BucketInfo, error) {
+	listed, err := again(first, c.store.Retries, func() ([]minio.BucketInfo, error) {
 		listed, err := c.ListBuckets(first)
 		if codeOf(err) == minio.AccessDenied {
 			return nil, nil
@@ -131,13 +133,13 @@ func (l *look) blindAll(why error) {
 		return
 	}
 	for _, b := range l.buckets {
-		l.blind[b.Ref()] = why.Error()
+		l.note(b.Ref(), nil, why)
 	}
 	l.blindUsers(why)
 }
 
 func (l *look) seeWanted(ctx context.Context, c *connection, b *spec.Bucket, listed bool) {
-	found, err := again(ctx, l.store, func() (*drift.Found, error) {
+	found, err := again(ctx, l.retries(), func() (*drift.Found, error) {
 		if err := l.silence(); err != nil {
 			return nil, err
 		}
@@ -153,12 +155,26 @@ func (l *look) note(ref spec.Ref, found *drift.Found, err error) {
 	switch {
 	case err != nil:
 		l.blind[ref] = err.Error()
+		if busy(err) {
+			l.busy[ref] = true
+		}
 		if late(err) {
 			l.silent = err
 		}
 	case found != nil:
 		l.found[ref] = *found
 	}
+}
+
+// retries is how often the store is asked again. One that had no time for something in all
+// that time is not pressed further in this look.
+func (l *look) retries() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.busy) > 0 {
+		return 0
+	}
+	return l.store.Retries
 }
 
 // silence is the error with which the store fell silent in this look, or nil. It is asked no

@@ -59,11 +59,11 @@ func late(err error) bool {
 }
 
 // again asks a store as often as it may be asked when it says to ask later.
-func again[T any](ctx context.Context, s *spec.Store, ask func() (T, error)) (answer T, err error) {
+func again[T any](ctx context.Context, retries int, ask func() (T, error)) (answer T, err error) {
 	wait := askAgain
 	for n := 0; ; n++ {
 		answer, err = ask()
-		if err == nil || n >= s.Retries || !passing(err) || codeOf(err) == "" {
+		if err == nil || n >= retries || !passing(err) || codeOf(err) == "" {
 			return answer, err
 		}
 		select {

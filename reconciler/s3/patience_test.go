@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -128,6 +129,60 @@ func TestAnswerThatStopsInItsMiddleIsGivenUp(t *testing.T) {
 	have, err := target.Observe(t.Context(), wanting(bucket))
 	if reason := have.Blind[bucket.Ref()]; err != nil || !strings.Contains(reason, "does not answer in time") || time.Since(began) > 2*time.Second {
 		t.Errorf("%q %v after %s", reason, err, time.Since(began))
+	}
+}
+
+// TestStoreWithoutTimeIsBusyAndNoOtherIs tells what is waited for in a run from what is held.
+func TestStoreWithoutTimeIsBusyAndNoOtherIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status     int
+		code, says string
+		busy       bool
+	}{
+		{http.StatusServiceUnavailable, "XMinioServerNotInitialized", "the store s has no time to list its buckets: as it says (XMinioServerNotInitialized)", true},
+		{http.StatusServiceUnavailable, "SlowDown", "the store s has no time to list its buckets: as it says (SlowDown)", true},
+		{http.StatusTooManyRequests, "TooManyRequests", "the store s has no time to list its buckets: as it says (TooManyRequests)", true},
+		{http.StatusForbidden, "InvalidAccessKeyId", "the store s does not know the access key", false},
+		{http.StatusInternalServerError, "InternalError", "the store s does not list its buckets", false},
+		{http.StatusBadGateway, "", "the store s does not list its buckets", false},
+	} {
+		target, bucket := facing(t, func(rw http.ResponseWriter, _ *http.Request) { refuse(rw, c.status, c.code, "as it says") })
+		have, err := target.Observe(t.Context(), wanting(bucket))
+		ref := bucket.Ref()
+		if err != nil || !strings.HasPrefix(have.Blind[ref], c.says) || have.Busy[ref] != c.busy {
+			t.Errorf("%d %s: %q, busy %t, %v", c.status, c.code, have.Blind[ref], have.Busy[ref], err)
+		}
+	}
+}
+
+func TestLookPressesABusyStoreOnlyOnce(t *testing.T) {
+	t.Parallel()
+	const buckets = 4 * atOnce
+	var asked atomic.Int32
+	target, first := facing(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			_, _ = rw.Write([]byte("<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"))
+			return
+		}
+		asked.Add(1)
+		refuse(rw, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+	})
+	first.Store.Retries = 2
+	all := []*spec.Bucket{first}
+	for i := range buckets - 1 {
+		one := *first
+		one.Key = fmt.Sprint("bucket-", i)
+		one.Name = one.Key
+		all = append(all, &one)
+	}
+	have, err := target.Observe(t.Context(), wanting(all...))
+	if err != nil || len(have.Busy) != buckets {
+		t.Errorf("%d busy, %v", len(have.Busy), err)
+	}
+	// Those that were asked about side by side were asked about again, the others once.
+	if least, most := int32(buckets), int32(buckets+2*2*atOnce); asked.Load() < least || asked.Load() > most {
+		t.Errorf("%d questions, want %d to %d", asked.Load(), least, most)
 	}
 }
 

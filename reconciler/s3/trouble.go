@@ -40,8 +40,15 @@ func codeOf(err error) string {
 	return answer.Code
 }
 
-// busy are the answers of a store that asks to be asked again.
-var busy = []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+// passingAnswers are those of a store that may answer otherwise when it is asked again.
+var passingAnswers = []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
+// busy tells whether a store has answered that it has no time now: it has just been started
+// ("Server not initialized"), or has too much to do.
+func busy(err error) bool {
+	var answer minio.ErrorResponse
+	return errors.As(err, &answer) && (answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests)
+}
 
 // explain says what went wrong when the store was asked to do something. Without an error
 // there is nothing to say.
@@ -54,7 +61,7 @@ func (c *connection) explain(doing string, err error) error {
 		return c.unreached(err)
 	}
 	name := c.store.Name
-	t := &trouble{cause: err, passing: slices.Contains(busy, answer.StatusCode)}
+	t := &trouble{cause: err, passing: slices.Contains(passingAnswers, answer.StatusCode)}
 	switch answer.Code {
 	case "InvalidAccessKeyId", "XAdminUserNotFound": // the second is versitygw's
 		t.says = fmt.Sprintf("the store %s does not know the access key: check %s", name, c.keyed("access_key"))
@@ -74,6 +81,9 @@ func (c *connection) explain(doing string, err error) error {
 		t.says = fmt.Sprintf("%s cannot %s: it does not have that feature (%s)", c.named(), doing, cmp.Or(answer.Message, answer.Code))
 	default:
 		t.says = fmt.Sprintf("the store %s does not %s: %v", name, doing, err)
+	}
+	if busy(err) {
+		t.says = fmt.Sprintf("the store %s has no time to %s: %s (%s)", name, doing, cmp.Or(answer.Message, answer.Code), cmp.Or(answer.Code, http.StatusText(answer.StatusCode)))
 	}
 	return t
 }

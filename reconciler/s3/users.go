@@ -16,7 +16,7 @@ func (l *look) seeUsers(ctx context.Context, c *connection) {
 	if len(l.users) == 0 && c.heard.server() != serverMinIO {
 		return
 	}
-	policies, err := again(ctx, l.store, func() (map[string]json.RawMessage, error) { return c.policies(ctx) })
+	policies, err := again(ctx, l.retries(), func() (map[string]json.RawMessage, error) { return c.policies(ctx) })
 	if err != nil {
 		l.blindUsers(err)
 		return
@@ -25,7 +25,7 @@ func (l *look) seeUsers(ctx context.Context, c *connection) {
 	g.SetLimit(atOnce)
 	for _, a := range l.users {
 		g.Go(func() error {
-			one, err := again(ctx, l.store, func() (account, error) {
+			one, err := again(ctx, l.retries(), func() (account, error) {
 				if err := l.silence(); err != nil {
 					return account{}, err
 				}
