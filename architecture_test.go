@@ -57,7 +57,7 @@ var pure = []string{"spec", "drift", "reconciler/plan", "reconciler/report", "re
 // import nothing of ours.
 var mayImport = map[string][]string{
 	"spec/compose":               {"spec"},
-	"spec/git":                   {"spec"},
+	"spec/git":                   {"spec", "spec/git/signature"},
 	"drift":                      {"spec"},
 	"drift/sketch":               {"spec", "drift"},
 	"reconciler/plan":            {"spec", "drift"},
@@ -100,6 +100,7 @@ var doors = map[string][]string{
 	"github.com/go-git/go-billy":         {"spec/git"},
 	"github.com/skeema/knownhosts":       {"spec/git"},
 	"golang.org/x/crypto":                {"spec/git"},
+	"github.com/ProtonMail/go-crypto":    {"spec/git/signature"},
 	"github.com/fsnotify/fsnotify":       {"spec/file"},
 	"github.com/robfig/cron":             {"drift/schedule"},
 	"github.com/docker/docker":           {"reconciler/docker"},

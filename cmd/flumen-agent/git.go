@@ -31,6 +31,9 @@ func (a *app) gitFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Access.CAFile, "git-ca-file", "", "PEM file of authorities to trust beside the system's")
 	flags.StringVar(&o.Access.Key, "ssh-key", "", "SSH private key (default: the SSH agent's, else yours)")
 	flags.StringVar(&o.Access.PassphraseFile, "ssh-passphrase-file", "", "file with the passphrase of that key; or set FLUMEN_SSH_PASSPHRASE")
+	flags.BoolVar(&o.RequireSigned, "require-signed", false, "refuse commits that are not signed by somebody who is named in one of these files")
+	flags.StringVar(&o.Trust.AllowedSigners, "allowed-signers", "", "file of who may sign with SSH, as of ssh-keygen and git")
+	flags.StringVar(&o.Trust.Keyring, "keyring", "", "file of OpenPGP keys, armored, of who may sign")
 	flags.StringVar(&o.Access.KnownHosts, "known-hosts", "", "file of SSH host keys (default: yours and the system's)")
 }
 
@@ -40,6 +43,9 @@ func (a *app) repository() (*git.Source, error) {
 	if o.URL == "" {
 		if o.Branch != "" || o.Tag != "" || o.Commit != "" {
 			return nil, errors.New("--branch, --tag and --commit need --repo")
+		}
+		if o.RequireSigned || o.Trust.Any() {
+			return nil, errors.New("--require-signed, --allowed-signers and --keyring need --repo: a file has no signature")
 		}
 		return nil, nil
 	}
@@ -123,6 +129,9 @@ func (a *app) readHead(ctx context.Context, source *git.Source) (loaded compose.
 	if err != nil {
 		return loaded, cmp.Or(asked, err)
 	}
+	if err := source.Verify(ctx, head); err != nil {
+		return loaded, err
+	}
 	err = source.Read(ctx, head, func(snap spec.Snapshot) error {
 		if asked != nil {
 			a.warn(fmt.Sprintf("%v; going on with commit %s, which was fetched before", asked, snap.Revision.Short()))
@@ -152,6 +161,12 @@ type followed struct {
 func (f *followed) load(ctx context.Context) (spec.Desired, error) {
 	head, err := f.source.Head(ctx)
 	_, unreached := f.source.Reached()
+	if err == nil {
+		// Who may sign can change at any time, so this is asked at every look.
+		if refused := f.source.Verify(ctx, head); refused != nil {
+			return f.refuse(ctx, errors.Join(unreached, refused))
+		}
+	}
 	switch {
 	case err != nil:
 		unreached = cmp.Or(unreached, err)
@@ -162,14 +177,21 @@ func (f *followed) load(ctx context.Context) (spec.Desired, error) {
 			f.commit = "" // the commit is not to blame: it is tried again
 		}
 	}
-	switch {
-	case err == nil && f.fault == nil:
+	if err == nil && f.fault == nil {
 		f.any = true
 		return f.want, unreached
-	case f.any:
-		return spec.Desired{}, errors.Join(unreached, f.fault)
 	}
-	return f.loadEntered(ctx), errors.Join(unreached, f.fault)
+	return f.refuse(ctx, errors.Join(unreached, f.fault))
+}
+
+// refuse says why the head cannot be had, and what to go on with instead if the agent does not
+// know: what was in force when it ended. Its signature counted when it came into force, and is
+// not asked for again.
+func (f *followed) refuse(ctx context.Context, why error) (spec.Desired, error) {
+	if f.any {
+		return spec.Desired{}, why
+	}
+	return f.loadEntered(ctx), why
 }
 
 func (f *followed) readCommit(ctx context.Context, commit string) (want spec.Desired, err error) {

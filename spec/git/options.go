@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"github.com/flumendata/flumen-agent/spec/git/signature"
 )
 
 // DefaultPath is where a repository has its spec unless somebody says otherwise.
@@ -31,6 +33,9 @@ type Options struct {
 	Dir                 string // where clone and trees are kept
 	Host                string // what the engine calls Dir; "" is the same
 	Access              Access
+	// RequireSigned refuses commits that nobody of Trust has signed.
+	RequireSigned bool
+	Trust         signature.Trust
 	// Hide is told of each secret before it is used, so that no output shows it; nil: nobody
 	// is.
 	Hide func(secret string)
@@ -68,6 +73,12 @@ func (o Options) check() error {
 	}
 	if p := o.specPath(); !filepath.IsLocal(p) {
 		return fmt.Errorf("path %q does not lie in the repository", p)
+	}
+	switch {
+	case o.RequireSigned && !o.Trust.Any():
+		return errors.New("signed commits are required, and nobody is named who may sign: name them with --allowed-signers (SSH) or --keyring (OpenPGP)")
+	case !o.RequireSigned && o.Trust.Any():
+		return errors.New("--allowed-signers and --keyring say whose signatures count, and --require-signed that they are looked at: give it too")
 	}
 	if n := count(o.Access.Token, o.Access.TokenFile, o.Access.TokenCommand); n > 1 {
 		return errors.New("a token, a file with it and a command that prints it exclude each other: give one of them")

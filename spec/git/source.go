@@ -36,6 +36,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	told    plumbing.Hash // what Poll has told of
+	passed  string        // the commit whose signature has counted last
 	reached time.Time     // when the remote has last said what it has
 	fault   error         // why it has not since
 }
