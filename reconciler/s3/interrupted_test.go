@@ -96,13 +96,7 @@ func (w *world) runTwice(ctx context.Context, f *faulty) {
 	r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
 	r.Converge(ctx, want, reconciler.Options{})
 	f.rest(func() {
-		if rep := r.Converge(w.Context(), want, reconciler.Options{}); !rep.Ready || rep.Err() != nil {
-			w.Errorf("the second run: ready %t, %v, held %v", rep.Ready, rep.Err(), rep.Held)
-		}
-		p, d, err := r.Plan(w.Context(), want, reconciler.Options{})
-		if err != nil || !p.Empty() || len(p.Held) > 0 || len(d) > 0 {
-			w.Errorf("a third run has something to do: %+v %v", d, err)
-		}
+		w.mustConverge(want)
 		w.mustBeGone(gone)
 		tags := map[string]string{"team": "data", spec.OwnerTag: want.Project}
 		w.mustHaveTags(fresh, tags)
@@ -112,6 +106,19 @@ func (w *world) runTwice(ctx context.Context, f *faulty) {
 			}
 		}
 	})
+}
+
+// mustConverge runs, and expects that all is well then, and that nothing is left to do.
+func (w *world) mustConverge(want spec.Desired) {
+	w.Helper()
+	r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
+	if rep := r.Converge(w.Context(), want, reconciler.Options{}); !rep.Ready || rep.Err() != nil {
+		w.Errorf("the run: ready %t, %v, held %v", rep.Ready, rep.Err(), rep.Held)
+	}
+	p, d, err := r.Plan(w.Context(), want, reconciler.Options{})
+	if err != nil || !p.Empty() || len(p.Held) > 0 || len(d) > 0 {
+		w.Errorf("another run has something to do: %+v %v, held %v", d, err, p.Held)
+	}
 }
 
 // faulty is a proxy in which one request goes wrong.
