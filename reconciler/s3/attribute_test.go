@@ -20,13 +20,15 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// attributeCases declare something of a bucket and change it by hand; fields are those that
-// are found to differ then.
-var attributeCases = map[string]struct {
+type attributeCase struct {
 	declare func(*spec.Bucket)
 	harm    func(*world, *spec.Bucket) error
 	fields  []string
-}{
+}
+
+// attributeCases declare something of a bucket and change it by hand; fields are those that
+// are found to differ then.
+var attributeCases = map[string]attributeCase{
 	"versioning": {
 		func(b *spec.Bucket) { b.Versioning = spec.VersioningEnabled },
 		func(w *world, b *spec.Bucket) error { return w.hand.SuspendVersioning(w.Context(), b.Name) },
@@ -109,26 +111,27 @@ func TestAttributesAreSetAndSetBack(t *testing.T) {
 	for name, c := range attributeCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, address)
-			made, adopted := w.bucket(), w.bucket()
-			w.byHand(adopted, nil)
-			want := w.desired(made, adopted)
-			w.observe(want)
-			for _, b := range []*spec.Bucket{made, adopted} {
-				c.declare(b)
-				w.mustApply(plan.Create{Want: b})
-				w.must(want, b, "")
-				if err := c.harm(w, b); err != nil {
-					t.Fatal(err)
-				}
-				d := w.must(want, b, drift.Changed)
-				if names := fieldNames(d.Fields); !slices.Equal(names, c.fields) {
-					t.Errorf("%v differ, want %v", names, c.fields)
-				}
-				w.mustApply(plan.Update{Want: b, Have: *d.Have, Fields: d.Fields})
-				w.must(want, b, "")
-			}
+			newWorld(t, address).setAndSetBack(c)
 		})
+	}
+}
+
+func (w *world) setAndSetBack(c attributeCase) {
+	made, adopted := w.bucket(), w.bucket()
+	w.byHand(adopted, nil)
+	want := w.desired(made, adopted)
+	w.observe(want)
+	for _, b := range []*spec.Bucket{made, adopted} {
+		c.declare(b)
+		w.mustApply(plan.Create{Want: b})
+		w.must(want, b, "")
+		w.ok(c.harm(w, b))
+		d := w.must(want, b, drift.Changed)
+		if names := fieldNames(d.Fields); !slices.Equal(names, c.fields) {
+			w.Errorf("%v differ, want %v", names, c.fields)
+		}
+		w.mustApply(plan.Update{Want: b, Have: *d.Have, Fields: d.Fields})
+		w.must(want, b, "")
 	}
 }
 

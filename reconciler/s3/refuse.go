@@ -54,6 +54,14 @@ func (c *connection) unfit(ctx context.Context, b *spec.Bucket) error {
 			return refusal{ruleFeature, c.named() + " has no quotas of buckets, which only MinIO has: remove the quota of bucket " + b.Name}
 		}
 	}
+	if c.heard.server() == serverVersityGW {
+		switch {
+		case len(b.Lifecycle) > 0:
+			return refusal{ruleFeature, c.named() + " has no lifecycle rules: remove the lifecycle of bucket " + b.Name}
+		case b.Encryption != "":
+			return refusal{ruleFeature, c.named() + " has no default encryption of buckets: remove the encryption of bucket " + b.Name}
+		}
+	}
 	for _, rule := range b.Lifecycle {
 		if rule.AbortDays > 0 && c.heard.server() == serverMinIO {
 			return refusal{ruleFeature, c.named() + " does not take abort_incomplete_uploads_days (lifecycle rule " + rule.ID + "): there it is a setting of the server, MINIO_API_STALE_UPLOADS_EXPIRY"}

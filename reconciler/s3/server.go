@@ -8,8 +8,9 @@ import (
 
 // The servers whose ways differ, as they call themselves in the Server header.
 const (
-	serverMinIO = "MinIO"
-	serverAWS   = "AmazonS3"
+	serverMinIO     = "MinIO"
+	serverAWS       = "AmazonS3"
+	serverVersityGW = "VERSITYGW" // whatever is behind it; that a bucket is not there it says before what it does not have
 )
 
 // hearing listens for what the server calls itself. A proxy before it may say something else.
