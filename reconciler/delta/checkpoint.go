@@ -52,7 +52,7 @@ func (t *table) readHead(ctx context.Context, c proof.Checkpoint) (checkpointHea
 
 // readFiles reads what files a checkpoint has, those of its sidecars too.
 func (t *table) readFiles(ctx context.Context, c proof.Checkpoint, to files) error {
-	var sidecars []string
+	var sidecars []sidecar
 	for _, f := range c.Files {
 		err := t.readPart(ctx, f.Name, func(p part) error {
 			if err := p.files(to); err != nil {
@@ -66,8 +66,8 @@ func (t *table) readFiles(ctx context.Context, c proof.Checkpoint, to files) err
 			return t.corrupt(ctx, c, err)
 		}
 	}
-	for _, name := range sidecars {
-		if err := t.readPart(ctx, sidecarFolder+name, func(p part) error { return p.files(to) }); err != nil {
+	for _, s := range sidecars {
+		if err := t.readSidecar(ctx, s, to); err != nil {
 			return t.corrupt(ctx, c, err)
 		}
 	}
@@ -94,7 +94,28 @@ const sidecarFolder = "_sidecars/"
 type part interface {
 	head(*checkpointHead) error
 	files(files) error
-	sidecars() ([]string, error)
+	sidecars() ([]sidecar, error)
+}
+
+// sidecar is a file beside a checkpoint that holds some of its files.
+type sidecar struct {
+	name string // without folders: they all lie in one
+	size int64  // as the checkpoint says; -1 if it does not
+}
+
+// readSidecar reads one. It is the one that the checkpoint was written with only if it has that
+// size: a truncated one could be sound for itself.
+func (t *table) readSidecar(ctx context.Context, s sidecar, to files) error {
+	return t.spool(ctx, sidecarFolder+s.name, func(r io.ReaderAt, size int64) error {
+		if s.size >= 0 && size != s.size {
+			return fmt.Errorf("it has %d bytes, and the checkpoint says %d", size, s.size)
+		}
+		c, err := openColumns(r, size)
+		if err != nil {
+			return err
+		}
+		return parquetPart{c}.files(to)
+	})
 }
 
 // readPart reads a file of the log as one of a checkpoint.
@@ -136,7 +157,7 @@ func (p parquetPart) files(to files) error {
 	})
 }
 
-func (p parquetPart) sidecars() ([]string, error) {
+func (p parquetPart) sidecars() ([]sidecar, error) {
 	paths, err := p.texts(p.column("sidecar", "path"))
 	if err != nil || len(paths) == 0 {
 		return nil, err
@@ -145,19 +166,33 @@ func (p parquetPart) sidecars() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sidecarNames(paths, len(versions))
+	sizes, err := p.all(p.column("sidecar", "sizeInBytes"))
+	if err != nil {
+		return nil, err
+	}
+	if len(sizes) > 0 && len(sizes) != len(paths) {
+		return nil, errors.New("it names a sidecar without its size")
+	}
+	var all []sidecar
+	for i, path := range paths {
+		one := sidecarAt(path)
+		if len(sizes) > 0 {
+			one.size = sizes[i].Int64()
+		}
+		all = append(all, one)
+	}
+	return all, oneTop(len(versions))
 }
 
-// sidecarNames are the names of sidecars without folders: they all lie in one.
-func sidecarNames(paths []string, metadata int) ([]string, error) {
+// sidecarAt is the sidecar at a path.
+func sidecarAt(at string) sidecar { return sidecar{path.Base(proof.Decode(at)), -1} }
+
+// oneTop says what is wrong with a checkpoint that names sidecars.
+func oneTop(metadata int) error {
 	if metadata != 1 {
-		return nil, fmt.Errorf("it names sidecars and has %d actions checkpointMetadata instead of one", metadata)
+		return fmt.Errorf("it names sidecars and has %d actions checkpointMetadata instead of one", metadata)
 	}
-	var all []string
-	for _, p := range paths {
-		all = append(all, path.Base(proof.Decode(p)))
-	}
-	return all, nil
+	return nil
 }
 
 func (p parquetPart) head(h *checkpointHead) error {
@@ -225,7 +260,7 @@ func (p parquetPart) metadata(h *checkpointHead) error {
 // jsonPart is one in JSON, which only the top of a checkpoint with sidecars can be.
 type jsonPart struct {
 	proof.Commit
-	paths    []string
+	beside   []sidecar
 	metadata int
 }
 
@@ -237,7 +272,7 @@ func readJSONPart(r io.Reader) (*jsonPart, error) {
 			one.metadata++
 			return nil
 		case "sidecar":
-			return take(body, func(s pathJSON) { one.paths = append(one.paths, s.Path) })
+			return take(body, func(s sidecarJSON) { one.beside = append(one.beside, s.value()) })
 		}
 		return readNamed(name, body, &one.Commit)
 	})
@@ -263,9 +298,22 @@ func (p *jsonPart) files(to files) error {
 	return nil
 }
 
-func (p *jsonPart) sidecars() ([]string, error) {
-	if len(p.paths) == 0 {
+func (p *jsonPart) sidecars() ([]sidecar, error) {
+	if len(p.beside) == 0 {
 		return nil, nil
 	}
-	return sidecarNames(p.paths, p.metadata)
+	return p.beside, oneTop(p.metadata)
+}
+
+type sidecarJSON struct {
+	Path string `json:"path"`
+	Size *int64 `json:"sizeInBytes"`
+}
+
+func (s sidecarJSON) value() sidecar {
+	one := sidecarAt(s.Path)
+	if s.Size != nil {
+		one.size = *s.Size
+	}
+	return one
 }

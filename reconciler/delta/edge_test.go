@@ -136,6 +136,27 @@ func TestEdge08SidecarsAreFoundByTheirNames(t *testing.T) {
 	}
 }
 
+func TestEdge08SidecarOfAnotherSizeIsNotTheOneOfTheCheckpoint(t *testing.T) {
+	for _, kind := range []string{"json", "parquet"} {
+		l := newLake(t)
+		table := l.usual("t")
+		table.Checkpoint(deltatest.Checkpoint{V2: kind, Sidecars: 2})
+		var sidecars []string
+		for _, p := range l.Paths() {
+			if strings.Contains(p, "_sidecars/") {
+				sidecars = append(sidecars, p)
+			}
+		}
+		// Each is a sound file of parquet, and the first has other files than it was written with.
+		other := l.Read(sidecars[1])
+		l.Overwrite(sidecars[0], func(string) string { return other })
+		l.mustFind(table, proof.FoundCheckpointCorrupt, "bytes, and the checkpoint says")
+		l.mustGo(table, "old.parquet")
+		table.Trim(2)
+		l.mustRefuse(table, "no checkpoint that can be read")
+	}
+}
+
 func TestEdge09FileThatWasAddedAgainStays(t *testing.T) {
 	l := newLake(t)
 	table := l.usual("t")

@@ -147,8 +147,9 @@ func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	for i := range c.Sidecars {
 		from, to := i*len(files)/c.Sidecars, (i+1)*len(files)/c.Sidecars
 		file := t.uuid() + ".parquet"
-		t.Store.Put(t.LogPath("_sidecars/"+file), Parquet(files[from:to]), c.At)
-		top = append(top, row{Sidecar: &sidecarRow{c.SidecarPath + file, 1}})
+		content := Parquet(files[from:to])
+		t.Store.Put(t.LogPath("_sidecars/"+file), content, c.At)
+		top = append(top, row{Sidecar: &sidecarRow{c.SidecarPath + file, int64(len(content))}})
 	}
 	switch {
 	case c.Classic:
@@ -181,7 +182,7 @@ func lines(rows []row) string {
 		case r.Top != nil:
 			all = append(all, encode(map[string]any{"checkpointMetadata": map[string]any{"version": r.Top.Version}}))
 		case r.Sidecar != nil:
-			all = append(all, encode(map[string]any{"sidecar": map[string]any{"path": r.Sidecar.Path, "sizeInBytes": 1}}))
+			all = append(all, encode(map[string]any{"sidecar": map[string]any{"path": r.Sidecar.Path, "sizeInBytes": r.Sidecar.Size}}))
 		case r.Protocol != nil:
 			p := Protocol{int(r.Protocol.Reader), int(r.Protocol.Writer), r.Protocol.ReaderFeatures, r.Protocol.WriterFeatures}
 			all = append(all, encode(map[string]any{"protocol": p}))
