@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
 
 // retentionProgress says how far a look at Delta tables has come: on a terminal in one line that
@@ -36,10 +38,7 @@ func (p *retentionProgress) tell(now delta.Progress) {
 		return
 	}
 	p.last = time.Now()
-	text := fmt.Sprintf("searching: %d tables found", now.Tables)
-	if now.Table != "" {
-		text = fmt.Sprintf("%s (%d of %d): %d files, %.1f GiB listed so far%s", now.Table, now.Done+1, now.Tables, now.Files, float64(now.Listed)/(1<<30), p.left(now))
-	}
+	text := p.text(now)
 	if p.terminal {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 		p.shown = true
@@ -48,14 +47,43 @@ func (p *retentionProgress) tell(now delta.Progress) {
 	fmt.Fprintln(p.w, text)
 }
 
-// left estimates the time that is left, by the tables that are done.
-func (p *retentionProgress) left(now delta.Progress) string {
-	if now.Done == 0 {
-		return ""
+// text says how far it has come: "s3://lake/wh/t (2 of 7): 48,210 files, 3.2 GiB listed, 120 of 412
+// versions read, 1,204 files, 88.0 GiB could go so far, about 2m10s left".
+func (p *retentionProgress) text(now delta.Progress) string {
+	if now.Table == "" {
+		return fmt.Sprintf("searching: %d tables found", now.Tables)
+	}
+	parts := []string{proof.Amount{Files: now.Files, Bytes: now.Listed}.String() + " listed"}
+	if now.Commits > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d versions read", now.Read, now.Commits))
+	}
+	if now.Goes.Files > 0 {
+		parts = append(parts, now.Goes.String()+" could go so far")
+	}
+	if left := p.left(now); left > 0 {
+		parts = append(parts, fmt.Sprintf("about %s left", left))
+	}
+	return fmt.Sprintf("%s (%d of %d): %s", now.Table, now.Done+1, now.Tables, strings.Join(parts, ", "))
+}
+
+// left estimates the time that is left: by the tables that are done, and of the one that is looked
+// at by its versions. Its files count for nothing, for how many there are is known when all are
+// listed. 0 is unknown.
+func (p *retentionProgress) left(now delta.Progress) time.Duration {
+	done := float64(now.Done)
+	if now.Commits > 0 {
+		done += float64(now.Read) / float64(now.Commits) * logPart
+	}
+	if done == 0 {
+		return 0
 	}
 	spent := time.Since(p.began)
-	return fmt.Sprintf(", about %s left", (spent / time.Duration(now.Done) * time.Duration(now.Tables-now.Done)).Round(time.Second))
+	return max(time.Second, time.Duration(float64(spent)*(float64(now.Tables)-done)/done).Round(time.Second))
 }
+
+// logPart is how much of a look at a table is done when its log is read; the rest is to judge its
+// files.
+const logPart = 0.9
 
 func (p *retentionProgress) end() {
 	if p.shown {

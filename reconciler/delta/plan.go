@@ -189,7 +189,9 @@ func (p *planning) replayOnce(ctx context.Context, t *table, rule spec.Retention
 func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Replay) error {
 	commits := append(slices.Clone(s.log.Below), s.log.Run...)
 	slices.Reverse(commits)
+	p.progress.reading(len(commits))
 	err := t.readCommits(ctx, commits, func(c proof.Commit) error {
+		p.progress.read()
 		if err := r.Commit(c); err != nil {
 			var refusal *proof.Refusal
 			if errors.As(err, &refusal) {
@@ -232,6 +234,7 @@ func (p *planning) judge(state *proof.State, l *listing, one *looked) error {
 			anomalies++
 		}
 		if goes {
+			p.progress.goes(f.Size)
 			return candidates.add(f, int(class))
 		}
 		return nil

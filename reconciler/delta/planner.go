@@ -31,7 +31,9 @@ type Options struct {
 type Progress struct {
 	Table         string // the one that is looked at
 	Done, Tables  int
-	Files, Listed int64 // of all tables so far: how many were listed, and their bytes
+	Files, Listed int64        // of all tables so far: how many were listed, and their bytes
+	Read, Commits int64        // of the table's log: how many were read, and how many there are; 0 before
+	Goes          proof.Amount // of all tables so far: what their own logs let go
 }
 
 // planning is one look at all tables.
@@ -177,8 +179,24 @@ func (m *meter) found(n int) {
 }
 
 func (m *meter) table(f found, i, n int) {
-	m.Table, m.Done, m.Tables = string(f.root), i, n
+	m.Table, m.Done, m.Tables, m.Read, m.Commits = string(f.root), i, n, 0, 0
 	m.say()
+}
+
+// reading tells that so many commits will be read, of all that the table has.
+func (m *meter) reading(n int) {
+	m.Read, m.Commits = 0, int64(n)
+	m.say()
+}
+
+func (m *meter) read() {
+	m.Read++
+	m.say() // a read of a store: whoever hears of it may let some pass
+}
+
+func (m *meter) goes(size int64) {
+	m.Goes.Files++
+	m.Goes.Bytes += size
 }
 
 func (m *meter) listed(size int64) {
