@@ -42,22 +42,6 @@ func (f *Files) Close() { f.connection.close() }
 // Clock is the store's, as its answers show it; zero before the first one.
 func (f *Files) Clock() time.Time { return f.clock.now() }
 
-// List lists what is below a folder, which begins with a bucket. See delta.Store.
-func (f *Files) List(ctx context.Context, folder string, deep bool, each func(path string, size int64, written time.Time, tag string) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	bucket, prefix, _ := strings.Cut(folder, "/")
-	for o := range f.connection.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: deep}) {
-		if o.Err != nil {
-			return f.connection.explain("list the bucket "+bucket, o.Err)
-		}
-		if err := each(bucket+"/"+o.Key, o.Size, o.LastModified, o.ETag); err != nil {
-			return err
-		}
-	}
-	return context.Cause(ctx)
-}
-
 // Get reads an object. The error is fs.ErrNotExist if there is none.
 func (f *Files) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	bucket, key, _ := strings.Cut(path, "/")

@@ -77,6 +77,8 @@ func TestBuckets(t *testing.T) {
 		"VersionsOfFilesAreListed":             testVersionsAreListed,
 		"FilesAskForNothingElse":               testFilesAskForNothingElse,
 		"FilesMayTakeLong":                     testFilesMayTakeLong,
+		"LongListsAreWhole":                    testLongListsAreWhole,
+		"ListsFailWhole":                       testListsFailWhole,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
 
 		"UserIsMadeAndMayDoWhatItsPolicySays":   testUserMade,
