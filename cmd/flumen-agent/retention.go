@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,7 @@ func (a *app) lookAtTables(ctx context.Context, look func(delta.Options) error) 
 	if len(retention.Discover) == 0 {
 		return errors.New("the spec does not say where Delta tables are: write retention.discover")
 	}
+	debug.SetGCPercent(gcPercent)
 	places, unseen, done := a.places(ctx, loaded.Desired)
 	defer done()
 	progress := a.retentionProgress()

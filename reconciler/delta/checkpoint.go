@@ -269,8 +269,11 @@ func readJSONPart(r io.Reader) (*jsonPart, error) {
 	err := readLines(r, func(name string, body []byte) error {
 		switch name {
 		case "checkpointMetadata":
-			one.metadata++
-			return nil
+			err := valid(body)
+			if err == nil {
+				one.metadata++
+			}
+			return err
 		case "sidecar":
 			return take(body, func(s sidecarJSON) { one.beside = append(one.beside, s.value()) })
 		}

@@ -86,7 +86,12 @@ func readLines(r io.Reader, each func(name string, body []byte) error) error {
 
 func readLine(line []byte, each func(name string, body []byte) error) error {
 	if name, body, ok := splitAction(line); ok {
-		return each(name, body)
+		err := each(name, body)
+		var syntax *json.SyntaxError
+		if !errors.As(err, &syntax) {
+			return err
+		}
+		// It is more than one action, or none at all.
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(line, &all); err != nil {
@@ -100,14 +105,15 @@ func readLine(line []byte, each func(name string, body []byte) error) error {
 	return nil
 }
 
-// splitAction splits {"add":{...}} without parsing what is in it. It gives up on anything else.
+// splitAction splits {"add":{...}} without parsing what is in it, which may turn out not to be
+// JSON. It gives up on anything that begins otherwise.
 func splitAction(line []byte) (name string, body []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(`{"`))
 	if !ok || !bytes.HasSuffix(rest, []byte("}")) {
 		return "", nil, false
 	}
 	key, rest, ok := bytes.Cut(rest[:len(rest)-1], []byte(`":`))
-	if !ok || bytes.ContainsAny(key, `\"`) || !json.Valid(rest) {
+	if !ok || bytes.ContainsAny(key, `\"`) {
 		return "", nil, false
 	}
 	return string(key), rest, true
@@ -137,12 +143,25 @@ func readNamed(name string, body []byte, into *proof.Commit) error {
 	case "commitInfo":
 		err = take(body, func(i infoJSON) { into.Info = i.value() })
 	case "checkpoint", "checkpointMetadata", "sidecar":
-		into.Unreadable = "holds the action " + name + ", which is none of a commit"
+		if err = valid(body); err == nil {
+			into.Unreadable = "holds the action " + name + ", which is none of a commit"
+		}
+	default:
+		err = valid(body)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// valid tells what is wrong with JSON that nobody reads.
+func valid(body []byte) error {
+	if json.Valid(body) {
+		return nil
+	}
+	var any json.RawMessage
+	return json.Unmarshal(body, &any)
 }
 
 func take[T any](body []byte, use func(T)) error {

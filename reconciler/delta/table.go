@@ -90,7 +90,7 @@ func (r *storeReader) Read(b []byte) (int, error) {
 }
 
 // inMemory is the size up to which a file is held in memory while it is read from any place.
-const inMemory = 16 << 20
+const inMemory = 1 << 20
 
 // spool opens a file of the log to be read from any place.
 func (t *table) spool(ctx context.Context, name string, use func(io.ReaderAt, int64) error) error {
@@ -176,7 +176,7 @@ func (t *table) readCommits(ctx context.Context, commits []proof.LogFile, each f
 }
 
 // commitsAtOnce bounds how many versions are read side by side.
-const commitsAtOnce = 16
+const commitsAtOnce = 32
 
 // readSum reads the .crc of a version, if there is one that can be read: it is a cross-check,
 // and no part of the log.
