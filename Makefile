@@ -1,6 +1,6 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench soak lint fuzz fuzz-delta
+.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench bench-delta soak lint fuzz fuzz-delta
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-lakehouse: ## the whole lakehouse, where there is memory and disk for it (m
 
 bench: ## measure: a check with nothing to do and a cold start, beside docker compose
 	@.ci/bench
+
+bench-delta: ## measure: how large Delta tables are planned, beside delta-rs
+	@.ci/bench-delta
 
 soak: ## ten minutes of random harm to a running agent (SOAK=1h for longer)
 	@.ci/soak
