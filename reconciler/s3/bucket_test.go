@@ -137,7 +137,7 @@ func testNotReady(w *world) {
 		}
 		return early
 	})
-	if d := w.must(want, b, drift.Unseen); !strings.Contains(d.Reason, "Server not initialized") {
+	if d := w.must(want, b, drift.Pending); !strings.Contains(d.Reason, "Server not initialized") {
 		w.Errorf("%q", d.Reason)
 	}
 	w.mustApply(plan.Create{Want: b})
