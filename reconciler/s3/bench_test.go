@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flumendata/flumen-agent/drift"
@@ -46,7 +46,7 @@ func benchmarkBuckets(b *testing.B, address string, n int) {
 			}
 			return err
 		}))
-		bare = append(bare, timed(b, func() error { return bareCalls(b, c.Client, want) }))
+		bare = append(bare, timed(b, func() error { return bareCalls(b, c, want) }))
 	}
 	b.StopTimer()
 	look, floor := median(looks), median(bare)
@@ -91,14 +91,21 @@ func benchWorld(b *testing.B, address string, n int) (*Target, spec.Desired) {
 	return target, want
 }
 
-// bareCalls asks for what is declared of the buckets, and for rules that nobody declares but
-// that may delete tables, and no more.
-func bareCalls(b *testing.B, store *minio.Client, want spec.Desired) error {
+// bareCalls asks for what is declared of the buckets, for rules that nobody declares but that
+// may delete tables, and for the policies by which users are marked, and no more: the calls of
+// a look, on connections that are open, as many at a time.
+func bareCalls(b *testing.B, c *connection, want spec.Desired) error {
+	store := c.Client
 	if _, err := store.ListBuckets(b.Context()); err != nil {
 		return err
 	}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
+	policies := make(chan error, 1)
+	go func() {
+		_, err := c.admin(b.Context(), http.MethodGet, "list-canned-policies", nil, nil)
+		policies <- err
+	}()
 	for _, one := range spec.Resources[*spec.Bucket](want) {
 		g.Go(func() error {
 			if _, err := store.GetBucketTagging(b.Context(), one.Name); err != nil {
@@ -114,7 +121,7 @@ func bareCalls(b *testing.B, store *minio.Client, want spec.Desired) error {
 			return err
 		})
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), <-policies)
 }
 
 // callsOf counts the requests of one look.

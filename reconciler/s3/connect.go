@@ -3,7 +3,6 @@ package s3
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -32,11 +31,11 @@ var errNotRunning = errors.New("the service that serves it does not run")
 // connection is a way to one store, on behalf of a project.
 type connection struct {
 	*minio.Client
-	store     *spec.Store
-	project   string
-	keys      keys
-	transport *http.Transport
-	heard     *hearing
+	store   *spec.Store
+	project string
+	keys    keys
+	close   func()
+	heard   *hearing
 }
 
 // connect finds a store. It sends it nothing.
@@ -46,32 +45,29 @@ func (t *Target) connect(ctx context.Context, project string, s *spec.Store) (*c
 
 // connectBy finds a store whose requests are sent by what send makes of the usual way.
 func (t *Target) connectBy(ctx context.Context, project string, s *spec.Store, send func(http.RoundTripper) http.RoundTripper) (*connection, error) {
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: atOnce,
-	}
+	var addresses []string
 	endpoint, lookup := s.Endpoint, minio.BucketLookupAuto
 	if s.Service != "" {
 		lookup = minio.BucketLookupPath
 	}
 	if endpoint == "" {
-		addresses, err := t.locate(ctx, project, s.Service, s.Port)
+		var err error
+		addresses, err = t.locate(ctx, project, s.Service, s.Port)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("the store %s: %w", s.Name, err)
 		case len(addresses) == 0:
 			return nil, errNotRunning
 		}
-		transport.Proxy, transport.DialContext = nil, dialFirst(addresses)
-		// A certificate is made out to the name by which other services know this one.
-		transport.TLSClientConfig.ServerName = s.Service
 		endpoint = addresses[0]
 	}
 	keys, err := t.keysOf(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	heard := &hearing{RoundTripper: send(transport)}
+	transport := t.wayTo(s, addresses)
+	// Where one connection leads nowhere any more, those that were opened with it do not either.
+	heard := &hearing{RoundTripper: send(transport), failed: transport.CloseIdleConnections}
 	client, err := minio.New(endpoint, &minio.Options{
 		Creds: keys.Credentials, Secure: s.Secure, Region: cmp.Or(s.Region, defaultRegion), BucketLookup: lookup,
 		Transport:  heard,
@@ -80,10 +76,8 @@ func (t *Target) connectBy(ctx context.Context, project string, s *spec.Store, s
 	if err != nil {
 		return nil, err
 	}
-	return &connection{client, s, project, keys, transport, heard}, nil
+	return &connection{client, s, project, keys, func() { t.leave(s, transport) }, heard}, nil
 }
-
-func (c *connection) close() { c.transport.CloseIdleConnections() }
 
 // authorities are the certificates that a store is known by; nil: those of the machine.
 func authorities(s *spec.Store) *x509.CertPool {

@@ -16,6 +16,8 @@ const (
 // hearing listens for what the server calls itself. A proxy before it may say something else.
 type hearing struct {
 	http.RoundTripper
+	// failed is called when there is no answer.
+	failed func()
 
 	mu   sync.Mutex
 	said string
@@ -25,6 +27,7 @@ type hearing struct {
 func (h *hearing) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := h.RoundTripper.RoundTrip(r)
 	if err != nil {
+		h.failed()
 		return nil, err
 	}
 	if name := answer.Header.Get("Server"); name != "" {

@@ -27,6 +27,7 @@ type Target struct {
 	project string
 	stores  map[string]*spec.Store // of the last look, by name
 	silent  map[string]time.Time   // stores that let a look wait in vain, and since when
+	ways    map[string]way         // to stores, by name
 }
 
 // New makes a target that finds the services of a project by locate. It calls nothing.
