@@ -80,6 +80,7 @@ func TestBuckets(t *testing.T) {
 		"LongListsAreWhole":                    testLongListsAreWhole,
 		"ListsFailWhole":                       testListsFailWhole,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
+		"TwoAgentsEndAsOne":                    testTwoAgents,
 
 		"UserIsMadeAndMayDoWhatItsPolicySays":   testUserMade,
 		"UserChangedByHandIsSetRight":           testUserRepaired,
