@@ -64,6 +64,19 @@ func TestEdge18SlashAtTheEndOfTheLocationIsTheSameTable(t *testing.T) {
 	}
 }
 
+// TestBothPlacesOfAnEntryAreOne: Spark writes where a table of Delta is twice, as path and as Hive's
+// location, each in its own spelling.
+func TestBothPlacesOfAnEntryAreOne(t *testing.T) {
+	for _, other := range []string{"s3a://lake/wh/a b", "s3a://lake/wh/a%20b", "s3://lake/wh/a b/"} {
+		l := newLake(t)
+		table := l.usual("a b")
+		l.knows(proof.Entry{Name: "silver.x", Location: "s3a://lake/wh/a b", Other: other, Delta: true})
+		if one := l.mustGo(table, "old.parquet"); one.Name != "silver.x" {
+			t.Errorf("%s: %+v", other, one)
+		}
+	}
+}
+
 func TestLocationMeansTheFolderThatIsSpelledSoBeforeOneThatItEncodes(t *testing.T) {
 	l := newLake(t)
 	plain, encoded := l.usual("a b"), l.usual("a%20b")
