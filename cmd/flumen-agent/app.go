@@ -168,7 +168,7 @@ func (a *app) rootCommand() *cobra.Command {
 func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&a.settings.file, "file", "f", "flumen.yaml", "the spec to read")
 	flags.StringVar(&a.settings.project, "project", "", "name of the project, instead of the spec's own")
-	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated)")
+	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated; default: those of the variable COMPOSE_PROFILES)")
 	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
 	flags.StringSliceVar(&a.settings.hostDirs, "host-dir", nil, "HERE=HOST: what the engine's host calls a directory, if the agent runs in a container (may be repeated)")
 	a.gitFlags(flags)

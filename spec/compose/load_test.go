@@ -243,7 +243,7 @@ func TestLoadIsDeterministic(t *testing.T) {
 
 func TestRootFileValidates(t *testing.T) {
 	t.Parallel()
-	o := Options{File: "../../flumen.yaml", Environ: map[string]string{}}
+	o := Options{File: "../../flumen.yaml", Environ: map[string]string{"COMPOSE_PROFILES": "*"}}
 	for _, name := range []string{"POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD", "HIVE_DB_PASSWORD", "SUPERSET_DB_PASSWORD",
 		"SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD", "JUPYTER_TOKEN", "HIVE_S3_SECRET", "SPARK_S3_SECRET", "JUPYTER_S3_SECRET", "TRINO_S3_SECRET"} {
 		o.Environ[name] = "canary" + name
@@ -276,8 +276,12 @@ func TestExamplesValidate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	environ := map[string]string{"S3_ENDPOINT": "https://s3.example.com"}
+	for _, name := range []string{"S3_ACCESS_KEY", "S3_SECRET_KEY", "SUPERSET_SECRET_KEY", "SUPERSET_DB_PASSWORD", "MINIO_ROOT_PASSWORD", "READER_S3_SECRET"} {
+		environ[name] = "LongEnoughForATest"
+	}
 	for _, file := range examples {
-		if _, err := Load(t.Context(), Options{File: file}); err != nil {
+		if _, err := Load(t.Context(), Options{File: file, Environ: environ}); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -20,6 +20,7 @@ func (l *load) readRoot() bool {
 	l.decode(n, &l.root)
 	l.readEnvironment(n)
 	l.readName(n)
+	l.readProfiles()
 	l.readTiers(n)
 	if m, ok := get(n, "version"); ok {
 		l.warn(l.main.at(m.key), "remove it", "version is obsolete and does nothing")
@@ -61,6 +62,21 @@ func inWords(says string) string {
 		return "must be a list"
 	default:
 		return "must be a mapping"
+	}
+}
+
+// profilesVariable names profiles that are active, as in Compose.
+const profilesVariable = "COMPOSE_PROFILES"
+
+// readProfiles takes the profiles from the variable where the caller names none.
+func (l *load) readProfiles() {
+	if len(l.options.Profiles) > 0 {
+		return
+	}
+	for profile := range strings.SplitSeq(l.env[profilesVariable], ",") {
+		if profile = strings.TrimSpace(profile); profile != "" {
+			l.options.Profiles = append(l.options.Profiles, profile)
+		}
 	}
 }
 
