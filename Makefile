@@ -1,9 +1,9 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down lakehouse lakehouse-down build test test-lakehouse bench bench-delta soak lint fuzz fuzz-delta
+.PHONY: help demo demo-down lakehouse lakehouse-down lakehouse-backup lakehouse-restore build test test-lakehouse bench bench-delta soak lint fuzz fuzz-delta
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## see it work: a small stack, an edit that converges, a container that is healed
 	@.ci/demo
@@ -16,6 +16,12 @@ lakehouse: ## bring the lakehouse of flumen.yaml up, with passwords of its own t
 
 lakehouse-down: ## stop the lakehouse and remove its containers; its data stays
 	@.ci/lakehouse --down
+
+lakehouse-backup: ## write all databases and objects of the lakehouse to a folder (TO=DIR)
+	@.ci/lakehouse --backup $(TO)
+
+lakehouse-restore: ## bring the lakehouse up with what a backup holds, where there is none yet (FROM=DIR)
+	@.ci/lakehouse --restore "$(FROM)"
 
 build: ## build bin/flumen-agent
 	@.ci/build

@@ -31,7 +31,9 @@ func TestLakehouse(t *testing.T) {
 	}{
 		{"FoundationConvergesAndStaysSo", foundationConverges},
 		{"FoundationKeepsItsDataWhenKilled", foundationIsKilled},
+		{"EachServiceMayDoItsOwnInMinIOAndNoMore", eachMayDoItsOwn},
 		{"PasswordChangesWhereItIsUsed", passwordChanges},
+		{"ASmallMachineLeavesMostOut", aSmallMachine},
 		{"SparkKeepsDeltaTables", sparkKeepsDeltaTables},
 		{"TrinoReadsWhatSparkWrote", trinoReadsWhatSparkWrote},
 		{"JupyterRunsTheExample", jupyterRunsTheExample},
@@ -39,8 +41,10 @@ func TestLakehouse(t *testing.T) {
 		{"SupersetShowsItsPage", supersetShowsItsPage},
 		{"AChangeInGitReplacesTrinoAlone", aChangeReplacesTrinoAlone},
 		{"ABrokenMetastoreIsRolledBack", aBrokenMetastoreIsRolledBack},
+		{"SupersetIsDumpedBeforeItMigrates", supersetIsDumped},
 		{"EverythingComesUpAgain", everythingComesUpAgain},
 		{"EverySystemComesBack", everySystemComesBack},
+		{"ABackupIsRestoredIntoNothing", aBackupIsRestored},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.test(t, l.in(t)) }) {
 			return
@@ -66,19 +70,12 @@ func newLakehouse(t *testing.T) *lakehouse {
 	if uid == 0 {
 		uid, gid = 1000, 1000 // as make lakehouse: no service runs as root
 	}
-	for _, name := range []string{"minio", "notebooks"} {
-		dir := filepath.Join(l.data, name)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-	}
 	l.env = map[string]string{
 		"DOCKER_HOST": engine.DaemonHost(), "FLUMEN_PROJECT": l.project, "FLUMEN_STATE": t.TempDir(), "FLUMEN_REPO": l.repo,
 		"DATA_DIR": l.data, "DATA_UID": strconv.Itoa(uid), "DATA_GID": strconv.Itoa(gid),
+		"COMPOSE_PROFILES": "*",
 	}
+	l.makeFolders()
 	for _, name := range lakehouseSecrets(t) {
 		l.env[name] = "The" + strings.ReplaceAll(name, "_", "") + "OfATest"
 	}
@@ -87,6 +84,22 @@ func newLakehouse(t *testing.T) *lakehouse {
 	}
 	l.fillRepository()
 	return l
+}
+
+// makeFolders makes the data folders, as make lakehouse does.
+func (l *lakehouse) makeFolders() {
+	l.t.Helper()
+	uid, _ := strconv.Atoi(l.env["DATA_UID"])
+	gid, _ := strconv.Atoi(l.env["DATA_GID"])
+	for _, name := range []string{"minio", "notebooks", "backups"} {
+		dir := filepath.Join(l.data, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			l.t.Fatal(err)
+		}
+		if err := os.Chown(dir, uid, gid); err != nil {
+			l.t.Fatal(err)
+		}
+	}
 }
 
 // lakehouseSecrets are the variables that make lakehouse makes up.
@@ -208,13 +221,19 @@ func (l *lakehouse) kill(service string) {
 func (l *lakehouse) planned(tier string) []string {
 	l.t.Helper()
 	_, out := l.run(l.agent, "plan", "--tier", tier, "-o", "json")
+	return stepsOf(l.t, out)
+}
+
+// stepsOf reads the steps of a plan, which is JSON.
+func stepsOf(t *testing.T, text string) []string {
+	t.Helper()
 	var plan struct {
 		Stages []struct {
 			Steps []struct{ Verb, Ref string }
 		}
 	}
-	if err := json.NewDecoder(strings.NewReader(out)).Decode(&plan); err != nil {
-		l.t.Fatalf("%v in:\n%s", err, out)
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&plan); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
 	}
 	var steps []string
 	for _, stage := range plan.Stages {
