@@ -24,8 +24,8 @@ func TestEveryExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environ := os.Environ()
-	for _, name := range lakehouseSecrets(t) {
+	environ := append(os.Environ(), "S3_ENDPOINT=https://s3.example.com")
+	for _, name := range append(lakehouseSecrets(t), "S3_ACCESS_KEY", "S3_SECRET_KEY") {
 		environ = append(environ, name+"=LongEnoughForATest")
 	}
 	for _, file := range append(files, "../flumen.yaml") {
