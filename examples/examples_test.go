@@ -25,7 +25,7 @@ func TestEveryExampleIsValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	environ := append(os.Environ(), "S3_ENDPOINT=https://s3.example.com")
-	for _, name := range append(lakehouseSecrets(t), "S3_ACCESS_KEY", "S3_SECRET_KEY") {
+	for _, name := range append(lakehouseSecrets(t), "S3_ACCESS_KEY", "S3_SECRET_KEY", "READER_S3_SECRET", "SUPERSET_READER_PASSWORD") {
 		environ = append(environ, name+"=LongEnoughForATest")
 	}
 	for _, file := range append(files, "../flumen.yaml") {

@@ -137,8 +137,10 @@ func (s *superset) ask(method, path string, send, into any) error {
 	return fetchJSON(s.Client, request, into)
 }
 
-// logIn is what a person does, in the terms of Superset's API.
-func (l *lakehouse) logIn(password string) (*superset, error) {
+func (l *lakehouse) logIn(password string) (*superset, error) { return l.logInAs("admin", password) }
+
+// logInAs is what a person does, in the terms of Superset's API.
+func (l *lakehouse) logInAs(user, password string) (*superset, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
@@ -147,7 +149,7 @@ func (l *lakehouse) logIn(password string) (*superset, error) {
 	var login struct {
 		Token string `json:"access_token"`
 	}
-	who := map[string]any{"username": "admin", "password": password, "provider": "db", "refresh": false}
+	who := map[string]any{"username": user, "password": password, "provider": "db", "refresh": false}
 	if err := s.ask(http.MethodPost, "/api/v1/security/login", who, &login); err != nil {
 		return nil, err
 	}
