@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec/command"
 	"github.com/flumendata/flumen-agent/spec/git"
 )
 
@@ -31,6 +32,7 @@ type app struct {
 
 	settings settings
 	source   *git.Source // the repository that the spec is in, once one was named
+	programs command.Runner
 	holds    func()      // of an agent: the lock on its project
 	holding  atomic.Bool // the agent has it
 }
@@ -45,6 +47,8 @@ type settings struct {
 	state    string
 	hostDirs []string
 	git      git.Options
+	ageKey   string // file of keys
+	commands bool   // secrets may come from them
 	interval time.Duration
 }
 
@@ -171,6 +175,8 @@ func (a *app) specFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&a.settings.profiles, "profile", nil, "activate a Compose profile (may be repeated; default: those of the variable COMPOSE_PROFILES)")
 	flags.BoolVar(&a.settings.strict, "strict", false, "take warnings for errors")
 	flags.StringSliceVar(&a.settings.hostDirs, "host-dir", nil, "HERE=HOST: what the engine's host calls a directory, if the agent runs in a container (may be repeated)")
+	flags.StringVar(&a.settings.ageKey, "age-key-file", "", "file of the age keys that open encrypted files; or set FLUMEN_AGE_KEY, or SOPS_AGE_KEY_FILE, SOPS_AGE_KEY")
+	flags.BoolVar(&a.settings.commands, "allow-secret-commands", false, "let x-flumen.command of a secret run programs on this machine, as this user")
 	a.gitFlags(flags)
 	flags.StringVar(&a.settings.state, "state", "", "directory of what the agent remembers (default /var/lib/flumen-agent for root, else below $XDG_STATE_HOME)")
 }

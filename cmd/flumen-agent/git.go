@@ -113,6 +113,9 @@ type commitError struct {
 	err      error
 }
 
+// passes tells whether it may load later as it is.
+func (e *commitError) passes() bool { return compose.Passes(e.err) }
+
 func (e *commitError) Error() string { return fmt.Sprintf("%s does not load: %v", e.String(), e.err) }
 
 func (e *commitError) String() string {
@@ -173,7 +176,7 @@ func (f *followed) load(ctx context.Context) (spec.Desired, error) {
 	case head != f.commit:
 		f.commit = head
 		f.want, f.fault = f.readCommit(ctx, head)
-		if wrong := (*commitError)(nil); f.fault != nil && !errors.As(f.fault, &wrong) {
+		if wrong := (*commitError)(nil); f.fault != nil && (!errors.As(f.fault, &wrong) || wrong.passes()) {
 			f.commit = "" // the commit is not to blame: it is tried again
 		}
 	}

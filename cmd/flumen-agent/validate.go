@@ -66,6 +66,7 @@ type fault struct {
 	Column  int    `json:"column"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	Passing bool   `json:"passing,omitempty"`
 }
 
 func newValidation(file string, loaded compose.Loaded, err error) validation {

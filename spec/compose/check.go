@@ -254,7 +254,8 @@ func (c *conversion) checkObjects() {
 func (c *conversion) checkObject(kind, name string, object types.FileObjectConfig) {
 	at := c.where(c.joined.from[kind][name], kind, name)
 	sources := 0
-	for _, source := range []bool{object.File != "", object.Environment != "", object.Content != "" && object.Environment == ""} {
+	command := kind == "secrets" && len((handout{object: object}).command()) > 0
+	for _, source := range []bool{object.File != "", object.Environment != "", object.Content != "" && object.Environment == "", command} {
 		if source {
 			sources++
 		}

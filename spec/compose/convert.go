@@ -215,6 +215,10 @@ func (c *conversion) there(path string, required bool, at place, key string) boo
 }
 
 func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConfig {
+	s, ok := c.openEnvFiles(s)
+	if !ok {
+		return s
+	}
 	one := &types.Project{Environment: c.project.Environment, Services: types.Services{s.Name: s}}
 	resolved, err := one.WithServicesEnvironmentResolved(true)
 	if err == nil {

@@ -46,7 +46,7 @@ func (l *load) envFile(file string, at place) bool {
 
 // addEnvironment reads env files; of two, the later one wins, as in Compose.
 func (l *load) addEnvironment(env environment, at place, files ...string) environment {
-	more, err := env.with(files...)
+	more, err := l.environmentOf(env, at, files)
 	if err != nil {
 		l.envFault(at, err)
 		l.broken = true

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ type Fault struct {
 	Line, Column int    // from 1; 0 when the whole file is meant
 	Message      string // what is wrong
 	Hint         string // what to do about it, or ""
+	// Passing: it may be gone without a change of the files: a key is missing, or a program
+	// failed.
+	Passing bool
 }
 
 // Error is as in `flumen.yaml:12:5: unknown key "volumnes" (did you mean "volumes"?)`.
@@ -64,6 +68,25 @@ func (f *findings) fault(at place, hint, format string, args ...any) {
 
 func (f *findings) warn(at place, hint, format string, args ...any) {
 	f.warnings = append(f.warnings, newFault(at, hint, format, args...))
+}
+
+// passing is a fault that no file is to blame for.
+func (f *findings) passing(at place, hint, format string, args ...any) {
+	one := newFault(at, hint, format, args...)
+	one.Passing = true
+	f.faults = append(f.faults, one)
+}
+
+// Passes tells of an error of Load whether it may be gone without a change of the files.
+func Passes(err error) bool {
+	var all *multierror.Error
+	if !errors.As(err, &all) {
+		return false
+	}
+	return !slices.ContainsFunc(all.Errors, func(err error) bool {
+		var one *Fault
+		return !errors.As(err, &one) || !one.Passing
+	})
 }
 
 func newFault(at place, hint, format string, args ...any) *Fault {

@@ -95,7 +95,7 @@ func (c *conversion) copyHandout(one *spec.Service, h handout) {
 		Source:   h.object.File,
 		Modified: modified,
 	}
-	if h.kind == "secrets" {
+	if h.kind == "secrets" || c.opened[h.object.File] {
 		f.Content = f.Content.Hide()
 	}
 	if h.ref.Mode != nil {
@@ -125,6 +125,10 @@ func (c *conversion) bindHandout(one *spec.Service, h handout) {
 	if c.outside(h.object.File, c.source(h, "file"), h.String()+": file") {
 		return
 	}
+	if isSealed(h.object.File) {
+		c.fault(h.at, "remove read_only: true", "%s is encrypted, and cannot be copied into a service with read_only: true", c.shown(h.object.File))
+		return
+	}
 	m := spec.Mount{Type: spec.MountBind, Target: h.target(), Source: h.object.File, ReadOnly: true}
 	c.bind(h.at, &m)
 	m.Secret = h.kind == "secrets"
@@ -145,6 +149,9 @@ func (c *conversion) content(h handout) (content string, modified time.Time, ok 
 		}
 		c.variable(h.object.Environment, content)
 		return content, time.Time{}, true
+	case len(h.command()) > 0:
+		content, ok = c.outputs[h.ref.Source]
+		return content, time.Time{}, ok
 	default:
 		return h.object.Content, time.Time{}, true
 	}
@@ -171,7 +178,11 @@ func (c *conversion) fileContent(h handout) (string, time.Time, bool) {
 		c.fault(at, "", "%v", err)
 		return "", time.Time{}, false
 	}
-	text := string(content)
+	opened, ok := c.unseal(content, h.object.File, at)
+	if !ok {
+		return "", time.Time{}, false
+	}
+	text := string(opened.Content)
 	if h.interpolated() {
 		if text, err = c.fill(text); err != nil {
 			c.fault(at, "set it, write ${NAME:-default}, or $$ for a $ of its own", "%s: %v", c.shown(h.object.File), err)

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/flumendata/flumen-agent/spec"
+	"github.com/flumendata/flumen-agent/spec/sealed"
 )
 
 // Options say what to load and in which surroundings.
@@ -28,6 +29,10 @@ type Options struct {
 	// Barred says why a port of a service cannot be reached from here, which is published at
 	// these addresses of the engine's host, or ""; nil: all can be.
 	Barred func(published []string) string
+	// Keys open files that are encrypted for age; nil: there are none.
+	Keys *sealed.Keys
+	// Command runs a program that prints a secret, without a shell; nil: none may be run.
+	Command func(ctx context.Context, words []string) (string, error)
 	// CheckSchedule says what is wrong with a schedule of drift checks; nil: any text
 	// will do.
 	CheckSchedule func(text string) error
@@ -88,6 +93,8 @@ type load struct {
 	seen     map[string]*document
 	joined   joined
 	digests  map[string]digest
+	opened   map[string]bool   // files that are encrypted, by path, and variables that come from one, by name
+	outputs  map[string]string // of commands, by secret
 }
 
 func (l *load) run(ctx context.Context) {
@@ -111,6 +118,9 @@ func (l *load) run(ctx context.Context) {
 	if !ok {
 		return
 	}
+	if !l.runCommands(ctx, project) {
+		return
+	}
 	l.convert(project)
 	l.readChecks()
 	l.readWindows()
@@ -125,6 +135,7 @@ func (l *load) open() bool {
 	var err error
 	l.seen = map[string]*document{}
 	l.digests = map[string]digest{}
+	l.opened, l.outputs = map[string]bool{}, map[string]string{}
 	if l.file, err = filepath.Abs(l.options.File); err != nil {
 		l.fault(place{file: l.options.File}, "", "%v", err)
 		return false

@@ -89,6 +89,10 @@ func (c *conversion) bind(at place, m *spec.Mount) {
 	if !c.readable(m.Source) {
 		return // it is the host's, and changes as it likes
 	}
+	if isSealed(m.Source) {
+		c.fault(at, "hand it over as a secret or config, which is opened in memory", "%s is encrypted, and would be mounted as it is", c.shown(m.Source))
+		return
+	}
 	d, err := c.digest(m.Source, m.ReadOnly)
 	switch {
 	case err != nil:

@@ -88,6 +88,8 @@ func TestEditorSchemaIsStrictAboutOurOwnKeys(t *testing.T) {
 		"services: {a: {x-flumen: {heal: sometimes}}}",
 		"services: {a: {imgae: x}}",
 		"configs: {a: {content: x, x-flumen: {interpolated: true}}}",
+		"secrets: {a: {x-flumen: {command: vault}}}",
+		"secrets: {a: {x-flumen: {comand: [vault]}}}",
 		"buckets: {a: {versionning: enabled}}",
 		"retention: {rules: [{mode: remove}]}",
 		"drift: {heal: perhaps}",

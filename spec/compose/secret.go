@@ -90,6 +90,9 @@ func (c *conversion) learnSecrets() {
 			c.learn(s.Build.Args)
 		}
 		for _, h := range c.handouts(s) {
+			if h.kind != "secrets" && !isSealed(h.object.File) {
+				continue // what is in it is nobody's secret
+			}
 			if content, _, ok := c.content(h); ok && h.kind == "secrets" {
 				c.secret(strings.TrimSpace(content))
 			}

@@ -116,7 +116,7 @@ func (l *load) includeEnvironment(s section, dir string, nodes []*yaml.Node) env
 	if len(nodes) == 0 {
 		file := filepath.Join(dir, ".env")
 		l.Files = append(l.Files, file)
-		if !l.readable(file) || !exists(file) {
+		if !l.readable(file) || !exists(file) || l.sealedInclude(file) {
 			return s.env
 		}
 		return l.addEnvironment(s.env, place{file: l.shown(file)}, file)
@@ -131,7 +131,7 @@ func (l *load) includeEnvironment(s section, dir string, nodes []*yaml.Node) env
 			l.broken = true
 			continue
 		}
-		if file := abs(s.dir, name); file != os.DevNull && l.envFile(file, s.doc.at(n)) {
+		if file := abs(s.dir, name); file != os.DevNull && l.envFile(file, s.doc.at(n)) && !l.sealedInclude(file) {
 			files = append(files, file)
 		}
 	}

@@ -142,6 +142,8 @@ func (c *conversion) storeFile(file, key string, at place) (content string, ok b
 	bytes, err := readRegular(path)
 	if err != nil {
 		c.fault(at, "", "%s %s cannot be read: %v", key, c.shown(path), err)
+		return "", false
 	}
-	return string(bytes), err == nil
+	opened, ok := c.unseal(bytes, path, at)
+	return string(opened.Content), ok
 }

@@ -70,6 +70,8 @@ var composeShape = sync.OnceValue(func() *shape {
 	}
 	root.add("configs.*.x-flumen", true)
 	root.keys["configs"].any.keys["x-flumen"].add("interpolate", true)
+	root.add("secrets.*.x-flumen", true)
+	root.keys["secrets"].any.keys["x-flumen"].add("command", true)
 	return root
 })
 

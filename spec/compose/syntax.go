@@ -34,6 +34,12 @@ func (l *load) checkServices(s section) {
 			l.checkOwn(s, own.value, map[string][]string{"interpolate": {"true", "false"}})
 		}
 	}
+	secrets, _ := get(s.node, "secrets")
+	for _, m := range members(secrets.value) {
+		if own, ok := get(m.value, "x-flumen"); ok {
+			l.checkCommand(s, own.value)
+		}
+	}
 }
 
 // eachText calls check with every text of a list, variables put in.

@@ -125,7 +125,7 @@ func (l *load) use(text string, env environment) (unset []string) {
 
 func (l *load) variable(name, text string) {
 	value := spec.Plain(text)
-	if spec.SensitiveName(name) {
+	if spec.SensitiveName(name) || l.opened[name] {
 		value = value.Hide()
 		l.named(name, text)
 	}
