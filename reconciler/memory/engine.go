@@ -85,7 +85,7 @@ func (e *Engine) do(ref spec.Ref, what string, call func() error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e.now = e.now.Add(time.Second)
-	if err := errors.Join(call(), e.faults.cut()); err != nil {
+	if err := errors.Join(call(), e.faults.lost()); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

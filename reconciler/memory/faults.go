@@ -11,7 +11,8 @@ var (
 	ErrKilled = errors.New("the agent was killed")
 	// ErrInjected is what a call answers that FailCall picked.
 	ErrInjected = errors.New("the engine failed, as the test asked")
-	// ErrCut is what the call answers that CutCall picked, and every one after it.
+	// ErrCut is what the call answers that CutCall picked, and every one after it; and what the
+	// one answers that LoseAnswer picked.
 	ErrCut = errors.New("the connection to the engine was cut")
 )
 
@@ -19,8 +20,9 @@ var (
 type faults struct {
 	calls  int // mutating calls so far
 	failAt int // the number of the call that fails; 0: none
-	killAt int // the number of the last call that happens; 0: none
-	cutAt  int // the number of the call whose answer is lost; 0: none
+	killAt int // the number of the first call that does not happen any more; 0: none
+	cutAt  int // the number of the call whose answer is lost, and the last that happens; 0: none
+	loseAt int // the number of the call whose answer alone is lost; 0: none
 	blind  map[spec.Ref]string
 	absent map[string]bool // references that no registry has
 	down   error           // why the engine cannot be reached
@@ -38,7 +40,7 @@ func (f *faults) admit(ref spec.Ref, what string) error {
 	if f.down != nil {
 		return f.down
 	}
-	if f.killAt > 0 && f.calls >= f.killAt {
+	if f.killAt > 0 && f.calls+1 >= f.killAt {
 		return ErrKilled
 	}
 	if err := f.cut(); err != nil {
@@ -74,6 +76,22 @@ func (f *faults) cut() error {
 	return nil
 }
 
+// lost tells whether the answer to the call that was just made is lost, be it that alone.
+func (f *faults) lost() error {
+	if f.loseAt > 0 && f.calls == f.loseAt {
+		return ErrCut
+	}
+	return f.cut()
+}
+
+// LoseAnswer lets the n-th mutating call from now, counted from 1, happen and its answer be
+// lost. Those after it happen again.
+func (e *Engine) LoseAnswer(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.faults.loseAt = e.faults.calls + n
+}
+
 // CutCall lets the n-th mutating call from now, counted from 1, happen and its answer be
 // lost. Those after it answer ErrCut and do nothing.
 func (e *Engine) CutCall(n int) {
@@ -87,14 +105,14 @@ func (e *Engine) CutCall(n int) {
 func (e *Engine) KillAfter(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.faults.killAt = e.faults.calls + n
+	e.faults.killAt = e.faults.calls + n + 1
 }
 
 // Recover takes back all that was set to go wrong, but not what is absent.
 func (e *Engine) Recover() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.faults.failAt, e.faults.killAt, e.faults.cutAt, e.faults.down = 0, 0, 0, nil
+	e.faults.failAt, e.faults.killAt, e.faults.cutAt, e.faults.loseAt, e.faults.down = 0, 0, 0, 0, nil
 	clear(e.faults.blind)
 }
 

@@ -177,7 +177,8 @@ func (t *Target) found(ref spec.Ref, c *container, want spec.Desired) drift.Foun
 		}
 	}
 	for attribute, in := range c.inside {
-		if host := t.engine.containers[in.id]; host == nil || c.starts > 0 && host.starts != in.starts {
+		host := t.engine.containers[in.id]
+		if host == nil || suffixOf(host) != "" || c.starts > 0 && host.starts != in.starts {
 			f.Fields[attribute] = spec.Plain("container:" + in.id)
 		}
 	}

@@ -68,7 +68,7 @@ func (w *world) avoidSquatters(want spec.Desired) {
 // meddle does random things by hand. Before the run that counts, squatters take the place of a
 // container, and data is removed.
 func (w *world) meddle(before bool) {
-	for range rapid.IntRange(0, 3).Draw(w.t, "deeds") {
+	for range rapid.IntRange(0, 3).Draw(w.draw, "deeds") {
 		w.deed(before)
 	}
 }
@@ -80,29 +80,29 @@ func (w *world) deed(before bool) {
 	}
 	var name string
 	if names := w.containers(); len(names) > 0 {
-		name = rapid.SampledFrom(names).Draw(w.t, "container")
+		name = rapid.SampledFrom(names).Draw(w.draw, "container")
 		deeds = append(deeds, "stop", "kill", "pause", "remove", "edit", "disconnect")
 		if before {
 			deeds = append(deeds, "squat")
 		}
 	}
-	deed := rapid.SampledFrom(deeds).Draw(w.t, "deed")
+	deed := rapid.SampledFrom(deeds).Draw(w.draw, "deed")
 	w.logf("by hand: %s %s", deed, name)
 	switch deed {
 	case "restart engine":
 		w.engine.Restart()
 	case "remove network":
-		w.engine.RemoveNetwork(testProject + "_" + rapid.SampledFrom(networkNames).Draw(w.t, "network"))
+		w.engine.RemoveNetwork(testProject + "_" + rapid.SampledFrom(networkNames).Draw(w.draw, "network"))
 	case "remove image":
-		w.engine.RemoveImage(rapid.SampledFrom(someImages).Draw(w.t, "image"))
+		w.engine.RemoveImage(rapid.SampledFrom(someImages).Draw(w.draw, "image"))
 	case "remove bucket":
-		w.engine.RemoveBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"))
+		w.engine.RemoveBucket(rapid.SampledFrom(bucketNames).Draw(w.draw, "bucket"))
 	case "edit bucket":
-		w.engine.EditBucket(rapid.SampledFrom(bucketNames).Draw(w.t, "bucket"), rapid.SampledFrom(bucketFields).Draw(w.t, "field"), "edited")
+		w.engine.EditBucket(rapid.SampledFrom(bucketNames).Draw(w.draw, "bucket"), rapid.SampledFrom(bucketFields).Draw(w.draw, "field"), "edited")
 	case "edit user":
-		w.engine.EditUser("store."+rapid.SampledFrom(userNames).Draw(w.t, "user"), rapid.SampledFrom(userFields).Draw(w.t, "field"), "edited")
+		w.engine.EditUser("store."+rapid.SampledFrom(userNames).Draw(w.draw, "user"), rapid.SampledFrom(userFields).Draw(w.draw, "field"), "edited")
 	case "remove user":
-		w.engine.RemoveUser("store." + rapid.SampledFrom(userNames).Draw(w.t, "user"))
+		w.engine.RemoveUser("store." + rapid.SampledFrom(userNames).Draw(w.draw, "user"))
 	case "stop":
 		w.engine.Stop(name)
 	case "kill":
@@ -207,7 +207,7 @@ func TestSoundRunFailsNowhere(t *testing.T) {
 
 func TestRunConvergesAfterACallFailed(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
-		w.engine.FailCall(rapid.IntRange(1, 40).Draw(w.t, "call"))
+		w.engine.FailCall(rapid.IntRange(1, 40).Draw(w.draw, "call"))
 		w.run(want)
 		w.engine.Recover()
 		w.settle(want)
@@ -217,7 +217,7 @@ func TestRunConvergesAfterACallFailed(t *testing.T) {
 // What the engine has done and could not say is found by the next run.
 func TestRunConvergesAfterTheConnectionWasCut(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
-		w.engine.CutCall(rapid.IntRange(1, 40).Draw(w.t, "call"))
+		w.engine.CutCall(rapid.IntRange(1, 40).Draw(w.draw, "call"))
 		w.run(want)
 		w.engine.Recover()
 		w.runsNothingTwice()
@@ -243,7 +243,7 @@ func (w *world) runsNothingTwice() {
 
 func TestRunConvergesAfterTheAgentWasKilled(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
-		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.t, "calls"))
+		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.draw, "calls"))
 		errs := w.run(want)
 		w.engine.Recover()
 		if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, memory.ErrKilled) }) {
@@ -263,7 +263,7 @@ func TestReconcilerConvergesAfterTheAgentWasKilled(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
 		r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
 		want.Consents = w.consents(want) // however much of it goes
-		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.t, "calls"))
+		w.engine.KillAfter(rapid.IntRange(1, 40).Draw(w.draw, "calls"))
 		r.Converge(t.Context(), want, reconciler.Options{})
 		w.engine.Recover()
 		w.logf("plan after it was killed:\n%s", text(w.plan(want)))
@@ -317,7 +317,7 @@ func TestOneCommitTearsNothingDown(t *testing.T) {
 
 func TestWithoutItsImageNothingIsTakenAway(t *testing.T) {
 	check(t, func(w *world, want spec.Desired) {
-		reference := rapid.SampledFrom(someImages).Draw(w.t, "image")
+		reference := rapid.SampledFrom(someImages).Draw(w.draw, "image")
 		w.engine.Publish(reference, false)
 		before := w.ids()
 		errs := w.run(want)
@@ -334,7 +334,7 @@ func TestNothingUnseenIsTouched(t *testing.T) {
 		w.engine.Settle()
 		sights := []spec.Ref{{Kind: spec.KindService}, {Kind: spec.KindNetwork}, {Kind: spec.KindVolume}, {Kind: spec.KindBucket}, {Kind: spec.KindAccess}}
 		have := w.observe(want)
-		ref := rapid.SampledFrom(append(sights, have.Refs()...)).Draw(w.t, "blind")
+		ref := rapid.SampledFrom(append(sights, have.Refs()...)).Draw(w.draw, "blind")
 		before := slices.DeleteFunc(w.census(projectOnly), func(line string) bool {
 			id := strings.Fields(line)[1]
 			return ref.Name != "" && id != have.Found[ref].ID || ref.Name == "" && !strings.HasPrefix(line, engineWord(ref.Kind))
@@ -362,7 +362,7 @@ func TestServiceThatFailsLeavesTheOldOneRunning(t *testing.T) {
 			w.settle(want)
 			return
 		}
-		one := rapid.SampledFrom(services).Draw(w.t, "broken")
+		one := rapid.SampledFrom(services).Draw(w.draw, "broken")
 		sound := *one
 		one.Command, one.Job, one.Health = []string{"exit", "3"}, false, nil
 		w.engine.Settle()

@@ -18,15 +18,28 @@ import (
 // world is an engine with one project, and somebody who executes plans for it: one
 // step at a time, in any order that the plan allows.
 type world struct {
-	t      *rapid.T
+	t interface {
+		Helper()
+		Fatalf(format string, args ...any)
+	}
+	draw   *rapid.T        // what is random in it; nil where next is all there is to choose
+	next   func(n int) int // which of n steps is next
 	engine *memory.Engine
 	target *memory.Target
 	log    []string
 }
 
 func newWorld(t *rapid.T) *world {
+	w := emptyWorld()
+	w.t, w.draw = t, t
+	w.next = func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "next step") }
+	return w
+}
+
+// emptyWorld is one where only strangers live.
+func emptyWorld() *world {
 	engine := memory.New()
-	w := &world{t: t, engine: engine, target: engine.Target(testProject)}
+	w := &world{engine: engine, target: engine.Target(testProject)}
 	engine.AddForeign(spec.KindService, "stranger")
 	engine.AddForeign(spec.KindNetwork, "strange-net")
 	engine.AddForeign(spec.KindVolume, "strange-data")
@@ -93,7 +106,7 @@ func (w *world) carryOut(want spec.Desired, p plan.Plan) []error {
 	return append(errs, w.execute(want, p)...)
 }
 
-// execute carries out a plan. Which of the steps that may begin is next is random.
+// execute carries out a plan. Which of the steps that may begin is next is the world's choice.
 func (w *world) execute(want spec.Desired, p plan.Plan) []error {
 	w.logf("%s", text(p))
 	for _, stage := range p.Stages {
@@ -118,7 +131,7 @@ func (w *world) stage(want spec.Desired, stage plan.Stage) []error {
 		if len(may) == 0 {
 			w.fatalf("stage %s: the steps that are left wait for one another", stage.Tier)
 		}
-		i := rapid.SampledFrom(may).Draw(w.t, "next step")
+		i := may[w.next(len(may))]
 		step := rest[i]
 		rest = slices.Delete(rest, i, i+1)
 		err := w.step(want, stage, step, over)
