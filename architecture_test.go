@@ -109,6 +109,7 @@ var doors = map[string][]string{
 	"github.com/docker/go-connections":   {"reconciler/docker"},
 	"github.com/minio/minio-go":          {"reconciler/s3"},
 	"github.com/parquet-go/parquet-go":   {"reconciler/delta"},
+	"github.com/klauspost/compress":      {"reconciler/delta"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
 	"golang.org/x/time":                  {"reconciler/webhook"},

@@ -16,6 +16,7 @@ type Place struct {
 	Folder string // in the store: "" or without a slash at its end
 	URL    string // as people and logs write it
 	Table  bool   // it may be a table itself, whose files are then all that is looked at
+	Name   string // of the store, in the spec
 }
 
 // found is a table that was found in a place.

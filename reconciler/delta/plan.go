@@ -16,16 +16,23 @@ import (
 type looked struct {
 	proof.Table
 	root       proof.Root
-	candidates *spill // tagged with their classes; nil where nothing is known
+	found      found
+	candidates *spill // noted with class and evidence; nil where nothing is known
 	state      *proof.State
-	rule       spec.RetentionRule
+	// Where there was a state: what comes after the plan, for this table and for those that it
+	// may use files of.
+	tail, clones *proof.Tail
+	rule         spec.RetentionRule
+	now          time.Time
+	memory       tableMemory // where the plan has a Memory
+	before       Known       // what was known before this look
 }
 
 // look plans one table. It returns an error only when ctx ends; what is wrong with the table or
 // its store is a finding.
 func (p *planning) look(ctx context.Context, f found) (*looked, error) {
 	rule := f.rule
-	one := &looked{root: f.root, rule: rule, Table: proof.Table{Name: f.name, Place: string(f.root), Version: -1}}
+	one := &looked{root: f.root, found: f, rule: rule, Table: proof.Table{Name: f.name, Place: string(f.root), Version: -1}}
 	one.Policy = rule.String()
 	one.Excluded = rule.Exclude
 	if f.wrong != nil {
@@ -88,7 +95,7 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 	if err != nil {
 		return err
 	}
-	one.state = state
+	one.state, one.now = state, now
 	if rule.Exclude {
 		return nil // it was read only for what it uses of other tables
 	}
@@ -179,7 +186,7 @@ func (p *planning) replayOnce(ctx context.Context, t *table, rule spec.Retention
 	if err != nil {
 		return nil, err
 	}
-	one.Version, one.Features = s.log.Version, s.head.Protocol.Names()
+	one.ID, one.Version, one.Features = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names()
 	one.Keep, one.Cutoff = spec.Span(keep), cutoff
 	one.Findings = append(append(one.Findings, s.found...), doubts...)
 	return state, nil
@@ -224,10 +231,18 @@ func (p *planning) judge(state *proof.State, l *listing, one *looked) error {
 		return err
 	}
 	one.candidates = candidates
+	seen, err := p.sightings(one)
+	if err != nil {
+		return err
+	}
 	anomalies := 0
 	err = l.each(func(f proof.File, _ int) error {
 		class := state.Judge(f)
 		goes := state.Goes(class)
+		version, removed := state.Evidence(f.Key)
+		if goes && !removed && !seen.longEnough(f, one) {
+			class, goes = proof.Waiting, false
+		}
 		p.watch.judged(one.root, state, f, class, goes)
 		one.Count(f, class, goes)
 		if class == proof.Anomaly {
@@ -235,10 +250,13 @@ func (p *planning) judge(state *proof.State, l *listing, one *looked) error {
 		}
 		if goes {
 			p.progress.goes(f.Size)
-			return candidates.add(f, int(class))
+			return candidates.add(f, noteOf(class, version, removed))
 		}
 		return nil
 	})
+	if err == nil && p.watch == nil {
+		err = seen.keep()
+	}
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ type Options struct {
 	// after their folders.
 	Names func(context.Context) ([]proof.Entry, error)
 	Now   func() time.Time // the agent's clock
+	// Memory takes down what a run would remove, and knows since when orphans are seen; nil:
+	// nothing is remembered, and orphans may go that were never seen before.
+	Memory *Memory
 	// Goes hears of every file that may go, table by table; nil: nobody does. An error ends the
 	// plan.
 	Goes func(table proof.Table, f proof.File, c proof.Class) error
@@ -40,6 +43,7 @@ type Progress struct {
 type planning struct {
 	retention spec.Retention
 	now       func() time.Time
+	memory    *Memory
 	progress  *meter
 	clones    proof.Clones
 	watch     *watch
@@ -50,43 +54,54 @@ type planning struct {
 // Plan looks at every table below the places and says what of it could go. It changes nothing.
 // The error is that of ctx; what else goes wrong is in the report.
 func Plan(ctx context.Context, o Options) (proof.Report, error) {
-	p := &planning{retention: o.Retention, now: o.Now, progress: &meter{tell: o.Progress}, watch: o.watch}
+	r, tables, err := newPlanning(o).all(ctx, o)
+	closeAll(tables)
+	return r, err
+}
+
+func newPlanning(o Options) *planning {
+	return &planning{retention: o.Retention, now: o.Now, memory: o.Memory, progress: &meter{tell: o.Progress}, watch: o.watch}
+}
+
+// all plans every table. Whoever asks closes them.
+func (p *planning) all(ctx context.Context, o Options) (r proof.Report, tables []*looked, err error) {
 	var all []found
 	var unseen []proof.Unseen
 	for _, place := range o.Places {
 		some, err := p.discover(ctx, place)
 		if cause := context.Cause(ctx); cause != nil {
-			return proof.Report{}, cause
+			return r, nil, cause
 		}
 		if err != nil {
 			unseen = append(unseen, proof.Unseen{Place: place.URL, Why: err.Error()})
 		}
 		all = append(all, some...)
 	}
-	r, err := p.named(ctx, o, all)
-	if err != nil {
-		return r, err
+	if r, err = p.named(ctx, o, all); err != nil {
+		return r, nil, err
 	}
 	r.Unseen = append(r.Unseen, unseen...)
-	tables, err := p.lookAtAll(ctx, all)
-	defer closeAll(tables)
-	if err != nil {
-		return r, err
+	if tables, err = p.lookAtAll(ctx, all); err != nil {
+		return r, tables, err
 	}
 	r.Notes = p.notes
 	if err := p.spare(tables, len(r.Unseen) > 0); err != nil {
-		return r, err
+		return r, tables, err
 	}
 	for _, t := range tables {
+		p.recall(t)
 		t.Guard(t.rule)
+		if err := p.remember(t); err != nil {
+			return r, tables, err
+		}
 		r.Tables = append(r.Tables, t.Table)
 		r.Goes.Files += t.Goes.Files
 		r.Goes.Bytes += t.Goes.Bytes
 		if err := p.tellOf(t, o.Goes); err != nil {
-			return r, err
+			return r, tables, err
 		}
 	}
-	return r, nil
+	return r, tables, nil
 }
 
 // lookAtAll looks at one table after the other: each takes memory and the store's attention.
@@ -120,6 +135,7 @@ func (p *planning) spare(tables []*looked, unseen bool) error {
 			continue
 		}
 		p.clones.Add(t.state)
+		t.tail, t.clones = t.state.NewTail(), t.state.NewTail()
 		t.state = nil // it holds most of the memory
 	}
 	for _, t := range tables {
@@ -129,7 +145,7 @@ func (p *planning) spare(tables []*looked, unseen bool) error {
 		n := 0
 		err := t.candidates.each(func(f proof.File, class int) error {
 			if p.clones.Use(t.root, f.Key) {
-				t.Spare(f.Size, proof.Class(class))
+				t.Spare(f.Size, classOf(class))
 				n++
 			}
 			return nil
@@ -151,7 +167,7 @@ func (p *planning) tellOf(t *looked, goes func(proof.Table, proof.File, proof.Cl
 		if p.clones.Use(t.root, f.Key) {
 			return nil
 		}
-		return goes(t.Table, f, proof.Class(class))
+		return goes(t.Table, f, classOf(class))
 	})
 }
 

@@ -98,7 +98,7 @@ func (t *Table) Checkpoint(c Checkpoint) {
 // rows are those of an honest checkpoint, but for what c changes.
 func (t *Table) rows(c Checkpoint) (head, files []row) {
 	p := protocolRow{int32(t.Protocol.Reader), int32(t.Protocol.Writer), t.Protocol.ReaderFeatures, t.Protocol.WriterFeatures}
-	head = []row{{Protocol: &p}, {Metadata: &metadataRow{"id-of-" + t.Folder, `{"type":"struct","fields":[]}`, t.Columns, t.Properties}}}
+	head = []row{{Protocol: &p}, {Metadata: &metadataRow{t.id(), `{"type":"struct","fields":[]}`, t.Columns, t.Properties}}}
 	for _, f := range t.live() {
 		if !slices.Contains(c.Lose, f.Path) {
 			files = append(files, row{Add: &addRow{Path: f.Path, Size: f.Size, Vector: f.Vector.row()}})

@@ -15,12 +15,15 @@ import (
 	"time"
 )
 
-// Store is one in memory. It may be read by many at a time.
+// Store is one in memory. It may be used by many at a time.
 type Store struct {
 	Now time.Time
-	// Fail is asked before each call, with "list", "walk" (a deep list) or "get" and a path; nil:
+	// Fail is asked before each call, with "list", "walk" (a deep list), "get", "versioned",
+	// "copy", "remove" (of many), "removing" (of one of them) or "recover" and a path; nil:
 	// nothing fails.
 	Fail func(call, path string) error
+	// After hears of each call that has changed something.
+	After func(call, path string)
 	// Calls counts them.
 	Calls map[string]int
 
@@ -28,6 +31,8 @@ type Store struct {
 	failing sync.Mutex
 	files   map[string]object
 	serial  int64
+
+	versions map[string][]version // nil: it keeps none
 }
 
 type object struct {
@@ -121,6 +126,15 @@ func (s *Store) call(what, path string) error {
 	s.failing.Lock() // Fail may change the store, and is asked once at a time
 	defer s.failing.Unlock()
 	return fail(what, path)
+}
+
+// after tells that a call has changed something.
+func (s *Store) after(what, path string) {
+	if s.After != nil {
+		s.failing.Lock()
+		defer s.failing.Unlock()
+		s.After(what, path)
+	}
 }
 
 // List lists as an S3 store does. See delta.Store.

@@ -1,6 +1,7 @@
 package deltatest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,6 +22,8 @@ type Table struct {
 	Protocol   Protocol
 	Columns    []string // by which it is partitioned
 	Properties map[string]string
+	Operation  string // of the next commits; "": WRITE
+	ID         string // in its metadata; "": made of the folder
 
 	State      map[ID]File     // what is live, by path and vector
 	Tombstones map[ID]Deletion // what was removed
@@ -187,9 +190,11 @@ func (t *Table) Upgrade(p Protocol) Action {
 // Alter writes the metadata again, after the fields of the table were changed.
 func (t *Table) Alter() Action { return Raw(t.metadata()) }
 
+func (t *Table) id() string { return cmp.Or(t.ID, "id-of-"+t.Folder) }
+
 func (t *Table) metadata() string {
 	return encode(map[string]any{"metaData": map[string]any{
-		"id": "id-of-" + t.Folder, "format": map[string]any{"provider": "parquet", "options": map[string]string{}},
+		"id": t.id(), "format": map[string]any{"provider": "parquet", "options": map[string]string{}},
 		"schemaString": `{"type":"struct","fields":[]}`, "partitionColumns": t.Columns, "configuration": t.Properties,
 	}})
 }
@@ -198,7 +203,7 @@ func (t *Table) metadata() string {
 func (t *Table) Commit(at time.Time, actions ...Action) {
 	t.Version++
 	t.At = at
-	info := map[string]any{"timestamp": at.UnixMilli(), "operation": "WRITE", "engineInfo": "Apache-Spark/4.0.1 Delta-Lake/4.0.1"}
+	info := map[string]any{"timestamp": at.UnixMilli(), "operation": cmp.Or(t.Operation, "WRITE"), "engineInfo": "Apache-Spark/4.0.1 Delta-Lake/4.0.1"}
 	if t.Properties["delta.enableInCommitTimestamps"] == "true" {
 		info["inCommitTimestamp"] = at.UnixMilli()
 	}

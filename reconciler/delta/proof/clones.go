@@ -1,6 +1,9 @@
 package proof
 
-import "path"
+import (
+	"fmt"
+	"path"
+)
 
 // Clones knows which files are used by tables whose folder they do not lie in: a shallow clone
 // names the files of its source, and its source knows nothing of that.
@@ -14,6 +17,24 @@ func (c *Clones) Add(s *State) {
 	for d := range s.abroad {
 		c.used[d] = true
 	}
+}
+
+// Hear takes in what a version that was committed since uses elsewhere.
+func (c *Clones) Hear(root Root, commit Commit) error {
+	if c.used == nil {
+		c.used = map[digest]bool{}
+	}
+	var f facts
+	for _, a := range commit.Adds {
+		p, v, err := readPath(root, a.Path, a.Vector)
+		if err != nil {
+			return fmt.Errorf("version %d: %w", commit.Version, err)
+		}
+		for _, d := range f.abroad(p, v) {
+			c.used[d] = true
+		}
+	}
+	return nil
 }
 
 // Use tells whether a table uses a file below another root. It goes by the file's name alone

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Watch has a replay note what the log says about one file.
@@ -85,7 +86,7 @@ type Explanation struct {
 // classNames are those of classes in reports.
 var classNames = map[Class]string{
 	Live: "live", Window: "kept for older versions", Young: "written lately", Dead: "removed", Orphan: "orphan", Change: "old change data",
-	Unproven: "unproven", Anomaly: "anomaly", Foreign: "foreign", Hidden: "hidden", Nested: "of another table", Marker: "empty key of a folder",
+	Unproven: "unproven", Anomaly: "anomaly", Foreign: "foreign", Hidden: "hidden", Nested: "of another table", Marker: "empty key of a folder", Waiting: "orphan seen too lately",
 }
 
 // String is the class as reports have it.
@@ -105,6 +106,8 @@ func (s *State) Explain(c Class) string {
 		return fmt.Sprintf("it was removed before the cutoff, %s, no version has it since, and every commit since then is held", cutoff)
 	case Orphan:
 		return fmt.Sprintf("no version since the cutoff, %s, has it, and every commit since then is held; it was written before that", cutoff)
+	case Waiting:
+		return fmt.Sprintf("no version since the cutoff, %s, has it, but the lists of this agent have not shown it for %s yet: its age by the store alone is no proof", cutoff, spec.Span(s.Rule.MinAge))
 	case Change:
 		return fmt.Sprintf("it is change data of a version before the cutoff, %s", cutoff)
 	case Unproven:

@@ -42,7 +42,8 @@ const (
 // facts are what is known about files, by digest.
 type facts struct {
 	known map[digest]mark
-	text  []byte // a buffer
+	by    map[digest]int64 // of what was removed before the cutoff: the version that did it
+	text  []byte           // a buffer
 }
 
 func (f *facts) of(kind byte, text string) digest {
@@ -79,16 +80,25 @@ func (f *facts) protect(p Path, v vectorFile) {
 
 // expire notes that a file was removed long enough ago. What else the path may mean is only
 // named by that: it is no proof against a file that is spelled so.
-func (f *facts) expire(p Path, v vectorFile) {
-	f.set(f.of(ofFile, p.Key), markExpired)
+func (f *facts) expire(version int64, p Path, v vectorFile) {
+	f.gone(version, p.Key)
 	for _, other := range p.Others {
 		f.set(f.of(ofFile, other), markNamed)
 	}
 	if v.uuid != "" {
-		f.set(f.of(ofFile, v.relative), markExpired)
+		f.gone(version, v.relative)
 	}
 	if v.away != nil && v.away.Inside {
-		f.set(f.of(ofFile, v.away.Key), markExpired)
+		f.gone(version, v.away.Key)
+	}
+}
+
+// gone notes which version removed a file; of several the newest is told first.
+func (f *facts) gone(version int64, key string) {
+	d := f.of(ofFile, key)
+	f.set(d, markExpired)
+	if _, known := f.by[d]; !known {
+		f.by[d] = version
 	}
 }
 

@@ -37,6 +37,18 @@ const (
 	FoundTwoNames          Kind = "two-names"      // different rules count for one table
 	FoundUnregistered      Kind = "unregistered"   // the metastore does not know the table, and its rule depends on its name
 	FoundNameless          Kind = "names-unknown"  // the metastore could not be asked
+
+	// Of a run.
+	FoundFirst       Kind = "first-report"      // the first run by a rule needs an earlier report by it
+	FoundLocked      Kind = "locked"            // until an operator acts
+	FoundBusy        Kind = "busy"              // another process is at it
+	FoundNoKey       Kind = "no-delete-key"     // nothing may be removed without one
+	FoundNoUndo      Kind = "no-undo"           // what is removed could not be had back in the way that the rule says
+	FoundStopped     Kind = "stopped"           // a run ended before all had gone
+	FoundInterrupted Kind = "interrupted"       // an earlier run was cut off
+	FoundUnverified  Kind = "unverified"        // nobody could look whether all live files are there
+	FoundLost        Kind = "live-file-removed" // a live file is missing after a run
+	FoundPurge       Kind = "purge"             // what was set aside earlier could not be removed for good
 )
 
 // Effect is what a finding means for the plan.

@@ -52,7 +52,7 @@ type alternative struct{ own, other digest }
 // NewReplay begins one.
 func NewReplay(t Terms) *Replay {
 	r := &Replay{
-		Terms: t, facts: facts{known: map[digest]mark{}}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
+		Terms: t, facts: facts{known: map[digest]mark{}, by: map[digest]int64{}}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
 		times: CommitTimes(append(append([]LogFile{}, t.Log.Below...), t.Log.Run...)), abroad: map[digest]bool{},
 		logCutoff: logCutoff(t), expired: -1,
 	}
@@ -105,7 +105,7 @@ func (r *Replay) Commit(c Commit) error {
 		p := r.Root.Read(raw)
 		r.Watch.hear(c.Version, at, saysChange, raw, p, vectorFile{})
 		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() {
-			r.expire(p, vectorFile{})
+			r.expire(c.Version, p, vectorFile{})
 		} else {
 			r.protect(p, vectorFile{})
 		}
@@ -172,7 +172,7 @@ func (r *Replay) removed(version int64, at time.Time, m Remove) error {
 	case version < r.Log.Start():
 		r.markAll(p, markNamed)
 	default:
-		r.expire(p, v)
+		r.expire(version, p, v)
 	}
 	if version >= r.Log.Start() && version > r.witness {
 		r.mention(version, p, m.Path, m.Vector, markRemoved)
@@ -271,7 +271,7 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
 		r.keep(p, v)
 	default:
-		r.expire(p, v)
+		r.expire(c.Version, p, v)
 	}
 	return nil
 }
@@ -292,17 +292,21 @@ func (r *Replay) timeOfCheckpoint(c *Checkpoint) time.Time {
 
 // read reads a path and its vector.
 func (r *Replay) read(raw string, vector Vector) (Path, vectorFile, error) {
+	return readPath(r.Root, raw, vector)
+}
+
+func readPath(root Root, raw string, vector Vector) (Path, vectorFile, error) {
 	if strings.ContainsRune(raw, utf8.RuneError) || strings.ContainsRune(vector.Path, utf8.RuneError) {
 		return Path{}, vectorFile{}, fmt.Errorf("the path %q is not UTF-8, so nobody can say which file it means", raw)
 	}
-	p := r.Root.Read(raw)
+	p := root.Read(raw)
 	relative, uuid, uri, err := vector.File()
 	if err != nil {
 		return Path{}, vectorFile{}, err
 	}
 	v := vectorFile{relative: relative, uuid: uuid}
 	if uri != "" {
-		away := r.Root.Read(uri)
+		away := root.Read(uri)
 		v.away = &away
 	}
 	return p, v, nil
@@ -311,15 +315,24 @@ func (r *Replay) read(raw string, vector Vector) (Path, vectorFile, error) {
 // keep protects a file, and remembers where it is if that is in another folder.
 func (r *Replay) keep(p Path, v vectorFile) {
 	r.protect(p, v)
+	for _, d := range r.facts.abroad(p, v) {
+		r.abroad[d] = true
+	}
+}
+
+// abroad is what is in another folder of a path and its vector.
+func (f *facts) abroad(p Path, v vectorFile) []digest {
+	var all []digest
 	for _, one := range []*Path{&p, v.away} {
 		if one == nil || one.Inside {
 			continue
 		}
 		for _, key := range append([]string{one.Key}, one.Others...) {
-			r.abroad[r.of(ofFile, key)] = true
+			all = append(all, f.of(ofFile, key))
 		}
-		r.abroad[r.of(ofBase, one.Base)] = true
+		all = append(all, f.of(ofBase, one.Base))
 	}
+	return all
 }
 
 // live counts a live file, and expects it to be listed if it was there by then.

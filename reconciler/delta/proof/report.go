@@ -5,6 +5,7 @@ import "time"
 // Report is what a look at all tables came to.
 type Report struct {
 	At     time.Time `json:"at"`
+	Run    string    `json:"run,omitempty"` // that was to remove what can go; "" for a report
 	Tables []Table   `json:"tables"`
 	Unseen []Unseen  `json:"unseen,omitempty"`
 	Goes   Amount    `json:"goes"` // of all tables
@@ -47,7 +48,7 @@ func (t *Table) status() Status {
 		return StatusCritical
 	case worst != EffectNote:
 		return StatusRefused
-	case t.Goes.Files > 0 || differs:
+	case t.Goes.Files > 0 && (t.Removal == nil || !t.Removal.Verified) || differs:
 		return StatusReclaimable
 	}
 	return StatusInPolicy

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Class is what a listed file is to its table.
@@ -23,6 +24,7 @@ const (
 	Hidden                // readers never see it
 	Nested                // another table's
 	Marker                // an empty key that stands for a folder
+	Waiting               // the log does not name it, and our own lists have not shown it for as long as min_age
 )
 
 // Judge says what a file is to the table, once the replay has heard everything. Each file is
@@ -34,6 +36,8 @@ func (s *State) Judge(f File) Class {
 	switch {
 	case f.Key == "" || f.Key[len(f.Key)-1] == '/':
 		return Marker
+	case !utf8.ValidString(f.Key):
+		return Hidden // no log can name it, nor can anything that is written down about it
 	case s.nested(f.Key):
 		return Nested
 	case protected && (own|byName)&markExpected != 0:
@@ -80,6 +84,15 @@ func (s *State) Goes(c Class) bool {
 		return s.Rule.ForeignFiles && s.covered
 	}
 	return false
+}
+
+// Evidence is what shows that a file which goes is dead: the version that removed it, or, where
+// none did, the one since which no version knew it.
+func (s *State) Evidence(key string) (version int64, removed bool) {
+	if version, removed = s.by[s.of(ofFile, key)]; removed {
+		return version, true
+	}
+	return s.Log.Start(), false
 }
 
 // State is a replay that has heard everything.

@@ -23,6 +23,7 @@ func (a *Amount) add(size int64) {
 type Table struct {
 	Name     string    `json:"name"` // "" if its folder gives it none
 	Place    string    `json:"place"`
+	ID       string    `json:"id,omitempty"` // its metadata's
 	Version  int64     `json:"version"`
 	Features []string  `json:"features,omitempty"`
 	Policy   string    `json:"policy"`
@@ -36,6 +37,7 @@ type Table struct {
 	Young    Amount `json:"young"`
 	Dead     Amount `json:"dead"`
 	Orphans  Amount `json:"orphans"`
+	Waiting  Amount `json:"waiting"` // orphans that our lists have not shown for as long as min_age
 	Changes  Amount `json:"change_data"`
 	Unproven Amount `json:"unproven"`
 	Foreign  Amount `json:"foreign"`
@@ -49,6 +51,7 @@ type Table struct {
 	Held     Amount    `json:"held"`
 	Readable *Version  `json:"oldest_readable,omitempty"` // afterwards
 	Findings []Finding `json:"findings,omitempty"`
+	Removal  *Removal  `json:"removal,omitempty"` // what a run did
 }
 
 // Count adds a judged file. goes tells whether the rule lets it go.
@@ -78,6 +81,8 @@ func (t *Table) of(c Class) *Amount {
 		return &t.Unproven
 	case Foreign:
 		return &t.Foreign
+	case Waiting:
+		return &t.Waiting
 	case Hidden, Nested, Marker:
 		return &t.Others
 	}

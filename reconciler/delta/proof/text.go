@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Text writes the report for people: a line for each table, and below it what is not usual.
@@ -25,9 +26,32 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	switch n := len(r.Tables); {
 	case n == 0 && len(r.Unseen) == 0:
 		fmt.Fprintln(w, "No Delta tables were found.")
+	case n > 0 && r.Run != "":
+		r.sums(w)
 	case n > 0:
 		fmt.Fprintf(w, "%s: %s can go. Nothing was removed.\n", count(int64(n), "table"), r.Goes)
 	}
+}
+
+// sums says what a run did.
+func (r Report) sums(w io.Writer) {
+	var removed, freed Amount
+	for _, t := range r.Tables {
+		if t.Removal == nil {
+			continue
+		}
+		freed.plus(t.Removal.Purged)
+		if !t.Removal.Undone {
+			removed.plus(t.Removal.Removed)
+			freed.plus(t.Removal.Freed)
+		}
+	}
+	fmt.Fprintf(w, "Run %s, %s: removed %s; freed now: %s.\n", r.Run, count(int64(len(r.Tables)), "table"), removed, size(freed.Bytes))
+}
+
+func (a *Amount) plus(b Amount) {
+	a.Files += b.Files
+	a.Bytes += b.Bytes
 }
 
 // text writes one table.
@@ -35,6 +59,12 @@ func (t *Table) text(w io.Writer, paint plan.Paint) {
 	fmt.Fprintf(w, "%s: %s\n", paint.On(plan.Bold, t.called()), t.outcome())
 	if line := t.amounts(); line != "" {
 		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
+	}
+	if r := t.Removal; r != nil && r.Purged.Files > 0 {
+		fmt.Fprintf(w, "    removed for good what earlier runs had set aside: %s\n", r.Purged)
+	}
+	if r := t.Removal; r != nil && r.Removed.Files > 0 && !r.Undone && r.Undo != spec.UndoNone {
+		fmt.Fprintf(w, "    until %s this can be undone: flumen-agent retention undo %s\n", r.Until.UTC().Format("2006-01-02"), r.Run)
 	}
 	for _, f := range t.Findings {
 		fmt.Fprintf(w, "    %s: %s\n", paint.On(f.Effect.colour(), string(f.Kind)), f.Says)
@@ -64,6 +94,8 @@ func (t *Table) outcome() string {
 	switch {
 	case t.Excluded:
 		return "left alone, as a rule says"
+	case t.Removal != nil && t.Removal.Removed.Files > 0:
+		return t.Removal.String()
 	case t.Worst() == EffectRefuse:
 		return "refused"
 	case t.Held.Files > 0:
@@ -86,7 +118,7 @@ func (t *Table) amounts() string {
 		Amount
 	}{
 		{"live", t.Live}, {"kept for older versions", t.Window}, {"written lately", t.Young}, {"removed long ago", t.Dead},
-		{"orphans", t.Orphans}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"log", t.Log}, {"of it expired", t.Expired},
+		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"log", t.Log}, {"of it expired", t.Expired},
 	} {
 		if one.Files > 0 {
 			parts = append(parts, one.name+" "+one.Amount.String())

@@ -1,0 +1,78 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Versioned implements delta.Remover: a folder keeps no versions.
+func (s *Store) Versioned(context.Context, string) (bool, error) { return false, nil }
+
+// Copy gives a file a second name, which takes no room and overwrites nothing. See delta.Remover.
+// What is a link on the way to a file is followed only within the store.
+func (s *Store) Copy(_ context.Context, from, to, tag string) error {
+	return s.in(func(root *os.Root) error {
+		info, err := root.Lstat(filepath.FromSlash(from))
+		switch {
+		case err != nil:
+			return err
+		case tag != "" && tagOf(info) != tag || !info.Mode().IsRegular():
+			return fmt.Errorf("%s is not the file that it was: %w", from, fs.ErrInvalid)
+		}
+		target := filepath.FromSlash(to)
+		if err := root.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return err
+		}
+		return root.Link(filepath.FromSlash(from), target)
+	})
+}
+
+// Remove removes files. See delta.Remover.
+func (s *Store) Remove(_ context.Context, paths []string, done func(path, mark string, err error)) {
+	err := s.in(func(root *os.Root) error {
+		for _, path := range paths {
+			done(path, "", remove(root, filepath.FromSlash(path)))
+		}
+		return nil
+	})
+	if err != nil {
+		for _, path := range paths {
+			done(path, "", err)
+		}
+	}
+}
+
+// remove removes what is no folder.
+func remove(root *os.Root, path string) error {
+	info, err := root.Lstat(path)
+	if err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
+	}
+	if err == nil {
+		err = root.Remove(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Recover implements delta.Remover.
+func (s *Store) Recover(context.Context, string, string, string, time.Time) error {
+	return errors.New("a folder keeps no versions")
+}
+
+// in does something below the store's folder, and nowhere else whatever links there are.
+func (s *Store) in(do func(*os.Root) error) error {
+	root, err := os.OpenRoot(s.root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return do(root)
+}

@@ -1,0 +1,160 @@
+package delta
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// RunOptions say how a plan is carried out. Options.Memory has to be there.
+type RunOptions struct {
+	Options
+	// Remover opens the store of a place for removing. The error says why nothing may be removed
+	// there.
+	Remover func(ctx context.Context, p Place) (Remover, error)
+	// Paused gives why nothing is to be removed now, or "". It is asked before each batch; nil:
+	// nobody can pause. That nobody can tell is an error, and ends the run.
+	Paused func(ctx context.Context) (why string, err error)
+	// Tables are the names or places of those that are treated; none: all. All are planned.
+	Tables []string
+	// Batch is how many files go at once; 0: BatchFiles.
+	Batch int
+}
+
+// Run looks at every table below the places, as Plan does, and removes what may go from those
+// whose rule says so. It begins nothing new once ctx has ended or the window is over. The error
+// is that of ctx while it plans; what else goes wrong is in the report, table by table.
+func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
+	began := time.Now()
+	p := newPlanning(o.Options)
+	r, tables, err := p.all(ctx, o.Options)
+	defer closeAll(tables)
+	r.Run = newRun(r.At)
+	if err != nil {
+		return r, err
+	}
+	run := &running{planning: p, options: o, run: r.Run, tables: tables}
+	if w := o.Retention.Window; w > 0 {
+		run.until = began.Add(w)
+	}
+	others := len(r.Tables) - len(tables) // of the metastore alone, which come first
+	for i, t := range tables {
+		if t.rule.Mode == spec.ModeEnforce && !t.Excluded && o.treats(t) {
+			run.treat(ctx, t)
+			r.Tables[others+i] = t.Table
+		}
+	}
+	return r, nil
+}
+
+// newRun names a run after its time. Chance tells it from one of another agent.
+func newRun(at time.Time) string {
+	var chance [3]byte
+	_, _ = rand.Read(chance[:]) // it never fails
+	return at.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(chance[:])
+}
+
+func (o RunOptions) treats(t *looked) bool {
+	return len(o.Tables) == 0 || slices.Contains(o.Tables, t.Place) || t.Name != "" && slices.Contains(o.Tables, t.Name)
+}
+
+// running is a run over all tables.
+type running struct {
+	*planning
+	options RunOptions
+	run     string
+	tables  []*looked
+	until   time.Time // the end of the window; zero: there is none
+	fresh   time.Time // when it was last looked for shallow clones
+}
+
+// treat removes what may go from one table.
+func (r *running) treat(ctx context.Context, t *looked) {
+	if t.Worst() != proof.EffectNote {
+		return
+	}
+	if _, first := t.Find(proof.FoundFirst); first {
+		return
+	}
+	release, err := t.memory.lease()
+	if err != nil {
+		t.find(proof.FoundBusy, proof.EffectStop, "%v", err)
+		return
+	}
+	defer release()
+	if err := t.alone(); err != nil {
+		t.find(proof.FoundBusy, proof.EffectStop, "%v", err)
+		return
+	}
+	store, err := r.options.Remover(ctx, t.found.Place)
+	if err != nil {
+		t.find(proof.FoundNoKey, proof.EffectStop, "%v", err)
+		return
+	}
+	s := &sweep{running: r, t: t, in: store, at: &table{store, t.found.folder, t.root}, pace: newPace()}
+	if s.way, err = s.undoable(ctx); err != nil {
+		t.find(proof.FoundNoUndo, proof.EffectStop, "%v", err)
+		return
+	}
+	t.Removal = &proof.Removal{Run: r.run, Undo: s.way}
+	s.settle(ctx)
+	if t.Goes.Files > 0 {
+		s.all(ctx)
+	}
+	if t.Goes.Files == 0 && t.Removal.Purged.Files == 0 {
+		t.Removal = nil // there was nothing to do
+		return
+	}
+	s.remember()
+}
+
+// alone sees to it that nobody has treated or locked the table since it was planned.
+func (t *looked) alone() error {
+	k, err := t.memory.read()
+	switch {
+	case err != nil:
+		return err
+	case k.Lock != nil:
+		return fmt.Errorf("it was locked meanwhile: %s", k.Lock.Why)
+	case k.Last != nil && (t.before.Last == nil || k.Last.Run != t.before.Last.Run):
+		return errors.New("another run has treated it since it was planned")
+	}
+	return nil
+}
+
+// undoable is how what is removed from the table can be had back. The error says that it cannot
+// be in the way that the rule asks for.
+func (s *sweep) undoable(ctx context.Context) (spec.Undo, error) {
+	versioned, err := s.in.Versioned(ctx, s.at.folder)
+	if err != nil {
+		return "", err
+	}
+	switch way := s.t.rule.Undo; {
+	case way == spec.UndoVersioning && !versioned:
+		return "", errors.New("undo: versioning: the store does not keep versions of all that is removed from this table: switch the versioning of its bucket on, or write undo: quarantine")
+	case way == spec.UndoAuto && versioned:
+		return spec.UndoVersioning, nil
+	case way == spec.UndoAuto:
+		return spec.UndoQuarantine, nil
+	default:
+		return way, nil
+	}
+}
+
+// remember notes what the run did.
+func (s *sweep) remember() {
+	last := Last{At: s.t.now, Removal: *s.t.Removal}
+	if f, stopped := s.t.Find(proof.FoundStopped); stopped {
+		last.Stopped = f.Says
+	}
+	if err := s.t.memory.change(func(k *Known) { k.Last = &last }); err != nil {
+		s.t.find(proof.FoundStopped, proof.EffectStop, "%v", err)
+	}
+}

@@ -1,0 +1,500 @@
+package delta_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta"
+	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+var _ delta.Remover = (*deltatest.Store)(nil)
+
+// keeper is a lake whose files are removed, and what its agent remembers.
+type keeper struct {
+	*lake
+	dir    string // the agent's memory
+	batch  int
+	window time.Duration
+	paused func() string
+	ctx    context.Context
+}
+
+func newKeeper(t *testing.T) *keeper {
+	k := &keeper{lake: newLake(t), dir: t.TempDir(), batch: 2, ctx: t.Context()}
+	k.rule.Mode, k.rule.Properties = spec.ModeEnforce, spec.HandlingOff
+	return k
+}
+
+func (k *keeper) options() delta.Options {
+	return delta.Options{
+		Places:    []delta.Place{{Store: k.Store, Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
+		Retention: spec.Retention{Defaults: k.rule, Window: k.window},
+		Now:       func() time.Time { return k.agent },
+		Memory:    delta.NewMemory(k.dir),
+	}
+}
+
+// look reports, as an agent does before it may remove.
+func (k *keeper) look() {
+	k.Helper()
+	r, err := delta.Plan(k.Context(), k.options())
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.report = r
+}
+
+func (k *keeper) run() proof.Table {
+	k.Helper()
+	r, err := delta.Run(k.ctx, delta.RunOptions{
+		Options: k.options(), Batch: k.batch,
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
+		Paused: func(context.Context) (string, error) {
+			if k.paused == nil {
+				return "", nil
+			}
+			return k.paused(), nil
+		},
+	})
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.report = r
+	for _, t := range r.Tables {
+		if t.Name == "default.t" {
+			return t
+		}
+	}
+	return proof.Table{}
+}
+
+func (k *keeper) undo(run string) proof.UndoneTable {
+	k.Helper()
+	u, err := delta.Undo(k.Context(), delta.UndoOptions{
+		Memory: delta.NewMemory(k.dir), Run: run, Now: func() time.Time { return k.agent },
+		Remover: func(context.Context, string) (delta.Remover, error) { return k.Store, nil },
+	})
+	if err != nil {
+		k.Fatal(err)
+	}
+	return u.Tables[0]
+}
+
+// content is that of all files.
+func (k *keeper) content() map[string]string {
+	all := map[string]string{}
+	for _, p := range k.Paths() {
+		all[p] = k.Read(p)
+	}
+	return all
+}
+
+// mustHaveLive expects every file of a table's newest version to be there.
+func mustHaveLive(t *testing.T, s *deltatest.Store, table *deltatest.Table, says string) {
+	t.Helper()
+	for _, f := range table.State {
+		if path, _ := deltatest.Decoded(f.Path); !s.Has(table.Folder + "/" + path) {
+			t.Errorf("%s: the live file %s is gone", says, f.Path)
+		}
+	}
+}
+
+// dying is a table from which five files go: four were removed, one is an orphan.
+func (k *keeper) dying() *deltatest.Table {
+	t := k.table("t")
+	var adds, removes []deltatest.Action
+	for _, name := range []string{"a", "b", "c", "d"} {
+		k.Put("lake/wh/t/"+name+".parquet", "content of "+name+strings.Repeat(".", 100-len("content of a")), ago(100))
+		adds = append(adds, deltatest.Add(name+".parquet"))
+		removes = append(removes, deltatest.Remove(name+".parquet"))
+	}
+	t.Commit(ago(100), adds...)
+	t.Commit(ago(60), append(removes, deltatest.Add("live.parquet"))...)
+	k.Put("lake/wh/t/orphan.parquet", "nobody's", ago(90))
+	t.Commit(ago(40), deltatest.Add("more.parquet"))
+	t.Commit(ago(5), deltatest.Add("late.parquet"))
+	return t
+}
+
+// ready is such a table after two reports, the second of them as much later as orphans take.
+func (k *keeper) ready() *deltatest.Table {
+	k.Helper()
+	t := k.dying()
+	k.agent, k.Now = now.Add(-25*time.Hour), now.Add(-25*time.Hour)
+	k.look()
+	k.agent, k.Now = now, now
+	return t
+}
+
+var goners = []string{"lake/wh/t/a.parquet", "lake/wh/t/b.parquet", "lake/wh/t/c.parquet", "lake/wh/t/d.parquet", "lake/wh/t/orphan.parquet"}
+
+// ways are the stores by how a removal can be made good again.
+var ways = map[spec.Undo]func(*deltatest.Store){spec.UndoVersioning: (*deltatest.Store).Versions, spec.UndoQuarantine: func(*deltatest.Store) {}}
+
+func eachWay(t *testing.T, test func(k *keeper)) {
+	for way, prepare := range ways {
+		t.Run(string(way), func(t *testing.T) {
+			k := newKeeper(t)
+			prepare(k.Store)
+			test(k)
+		})
+	}
+}
+
+func TestRunRemovesWhatThePlanSaysAndNothingElse(t *testing.T) {
+	eachWay(t, func(k *keeper) {
+		k.ready()
+		before := k.content()
+		one := k.run()
+		if r := one.Removal; r == nil || r.Removed.Files != 5 || r.Freed.Files != 0 || !r.Verified || k.report.Status() != proof.StatusInPolicy {
+			k.Errorf("%+v %s\n%s", one.Removal, string(rune('0'+int(k.report.Status()))), k.text())
+		}
+		for path := range before {
+			if gone := slices.Contains(goners, path); k.Has(path) == gone {
+				k.Errorf("%s is there: %t", path, !gone)
+			}
+		}
+		if again := k.run(); again.Goes.Files != 0 || again.Removal != nil {
+			k.Errorf("again: %+v", again)
+		}
+	})
+}
+
+func TestUndoBringsBackByteForByteAndLocks(t *testing.T) {
+	eachWay(t, func(k *keeper) {
+		k.ready()
+		before := k.content()
+		run := k.run().Removal.Run
+		u := k.undo(run)
+		if !u.Verified || u.Err() != nil || u.Restored.Files != 5 {
+			k.Errorf("%+v", u)
+		}
+		if diff := cmp.Diff(before, k.content()); diff != "" {
+			k.Errorf("-before +after\n%s", diff)
+		}
+		again := k.run()
+		if f, locked := again.Find(proof.FoundLocked); !locked || again.Removal != nil || !strings.Contains(f.Says, run) {
+			k.Errorf("%+v", again)
+		}
+		if diff := cmp.Diff(before, k.content()); diff != "" {
+			k.Errorf("the lock did not hold: %s", diff)
+		}
+		if _, err := delta.NewMemory(k.dir).Unlock("default.t"); err != nil {
+			k.Fatal(err)
+		}
+		if once := k.run(); once.Removal != nil {
+			k.Error("without a report since")
+		}
+		if _, err := delta.NewMemory(k.dir).Unlock("default.t"); err == nil {
+			k.Error("unlocked what is not locked")
+		}
+		if twice := k.undo(run); twice.Err() != nil {
+			k.Errorf("undone twice: %+v", twice)
+		}
+	})
+}
+
+func TestFirstRunByARuleOnlyReports(t *testing.T) {
+	k := newKeeper(t)
+	k.dying()
+	first := k.run()
+	if f, ok := first.Find(proof.FoundFirst); !ok || first.Removal != nil || len(k.Paths()) != 12 {
+		t.Errorf("%v %v", f, k.Paths())
+	}
+	k.rule.Data = 31 * day
+	other := k.run()
+	if _, ok := other.Find(proof.FoundFirst); !ok || other.Removal != nil {
+		t.Errorf("another rule: %+v", other)
+	}
+	if third := k.run(); third.Removal == nil || third.Removal.Removed.Files != 4 {
+		t.Errorf("%+v", third)
+	}
+}
+
+func TestTableThatWasReplacedIsOnlyReported(t *testing.T) {
+	k := newKeeper(t)
+	table := k.ready()
+	table.ID = "another"
+	table.Commit(ago(1), table.Alter())
+	one := k.run()
+	if f, ok := one.Find(proof.FoundFirst); !ok || !strings.Contains(f.Says, "another one") || one.Removal != nil {
+		t.Errorf("%+v", one)
+	}
+}
+
+func TestReportThatWasNotCleanLetsNoRunBegin(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	k.rule.MaxFiles = 1
+	k.look()
+	k.rule.MaxFiles = 1000
+	if one := k.run(); one.Removal != nil {
+		t.Errorf("%+v", one.Removal)
+	}
+}
+
+func TestOrphanGoesOnlyWhenOurListsHaveShownItForLongEnough(t *testing.T) {
+	k := newKeeper(t)
+	k.dying()
+	k.look()
+	if one := k.report.Tables[0]; one.Waiting.Files != 1 || one.Goes.Files != 4 {
+		t.Errorf("%+v", one)
+	}
+	k.agent, k.Now = now.Add(23*time.Hour), now.Add(23*time.Hour)
+	k.Put("lake/wh/t/young.parquet", "its time is what its writer says", ago(90)) // the same age by the store
+	if one := k.run(); one.Removal.Removed.Files != 4 || !k.Has("lake/wh/t/orphan.parquet") {
+		t.Errorf("%+v", one)
+	}
+	k.agent, k.Now = now.Add(24*time.Hour), now.Add(24*time.Hour)
+	if k.run(); k.Has("lake/wh/t/orphan.parquet") || !k.Has("lake/wh/t/young.parquet") {
+		t.Error(k.Paths())
+	}
+	k.Put("lake/wh/t/young.parquet", "written again", ago(90))
+	k.agent, k.Now = now.Add(30*24*time.Hour), now.Add(30*24*time.Hour)
+	if k.run(); !k.Has("lake/wh/t/young.parquet") {
+		t.Error("it is another file than the one that was seen")
+	}
+}
+
+func TestDryRunWritesWhatARunUses(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	k.look()
+	dry := k.file("tables/*/manifest.jsonl.zst")
+	k.run()
+	if used := k.file("runs/*/*/manifest.jsonl.zst"); used != dry {
+		t.Error("they differ")
+	}
+	k.ready()
+}
+
+// file reads the one file of the memory that a pattern matches.
+func (k *keeper) file(pattern string) string {
+	k.Helper()
+	all, err := filepath.Glob(filepath.Join(k.dir, pattern))
+	if err != nil || len(all) != 1 {
+		k.Fatalf("%s: %v %v", pattern, all, err)
+	}
+	content, err := os.ReadFile(all[0])
+	if err != nil {
+		k.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestRemovedFilesGoBeforeOrphansAndVectorsLastOfEach(t *testing.T) {
+	k := newKeeper(t)
+	v, file := vector("", 1)
+	k.Sized("lake/wh/t/"+file, 10, ago(100))
+	table := k.table("t")
+	table.Commit(ago(100), deltatest.Add("a.parquet", v), deltatest.Add("z.parquet"))
+	table.Commit(ago(60), deltatest.Remove("a.parquet", v), deltatest.Remove("z.parquet"), deltatest.Add("live.parquet"))
+	table.Commit(ago(40))
+	_, stray := vector("", 2)
+	k.Sized("lake/wh/t/"+stray, 10, ago(90))
+	k.Sized("lake/wh/t/aa.parquet", 10, ago(90))
+	k.agent, k.Now = now.Add(-25*time.Hour), now.Add(-25*time.Hour)
+	k.look()
+	k.agent, k.Now = now, now
+	var order []string
+	k.After = func(call, path string) {
+		if call == "removing" {
+			order = append(order, strings.TrimPrefix(path, "lake/wh/t/"))
+		}
+	}
+	k.run()
+	if diff := cmp.Diff([]string{"a.parquet", "z.parquet", file, "aa.parquet", stray}, order); diff != "" {
+		t.Errorf("-want +have\n%s\n%s", diff, k.text())
+	}
+}
+
+// kills are the ends of a run between any two of its batches.
+func TestKillSwitchesStopARunBeforeItsNextBatch(t *testing.T) {
+	for name, pull := range map[string]func(k *keeper) string{
+		"pause": func(k *keeper) string { k.paused = func() string { return "paused: disks" }; return "paused: disks" },
+		"hold": func(k *keeper) string {
+			k.Put("lake/wh/t/_flumen_hold", "", now)
+			return "_flumen_hold is in the table"
+		},
+		"signal": func(k *keeper) string {
+			ctx, cancel := context.WithCancelCause(k.Context())
+			k.ctx = ctx
+			k.After = nil
+			return func() string { cancel(errors.New("asked to end")); return "asked to end" }()
+		},
+		"gone": func(k *keeper) string {
+			k.Fail = func(call, path string) error {
+				if strings.HasSuffix(path, delta.HoldFile) {
+					return errors.New("the store is gone")
+				}
+				return nil
+			}
+			return "the store is gone"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, func(k *keeper) {
+				k.ready()
+				says, removed := "", 0
+				k.paused = func() string { return "" }
+				ctx, cancel := context.WithCancelCause(k.Context())
+				k.ctx = ctx
+				k.After = func(call, path string) {
+					if call != "removing" {
+						return
+					}
+					if removed++; removed == 3 { // the last one of the second batch
+						if name == "signal" {
+							says = "asked to end"
+							cancel(errors.New(says))
+							return
+						}
+						says = pull(k)
+					}
+				}
+				one := k.run()
+				f, stopped := one.Find(proof.FoundStopped)
+				if !stopped || !strings.Contains(f.Says, says) || removed != 3 || one.Removal.Removed.Files != 3 || k.report.Status() != proof.StatusRefused {
+					k.Errorf("%d were removed\n%s", removed, k.text())
+				}
+			})
+		})
+	}
+}
+
+func TestStoreMayNotSayWhetherItIsPaused(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	r, err := delta.Run(t.Context(), delta.RunOptions{
+		Options: k.options(),
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
+		Paused:  func(context.Context) (string, error) { return "", errors.New("its memory cannot be read") },
+	})
+	if f, ok := r.Tables[0].Find(proof.FoundStopped); err != nil || !ok || !strings.Contains(f.Says, "nobody can tell") || len(k.Paths()) != 12 {
+		t.Errorf("%v %v", f, err)
+	}
+}
+
+func TestWithoutADeleteKeyNothingGoes(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	r, err := delta.Run(t.Context(), delta.RunOptions{
+		Options: k.options(),
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return nil, errors.New("no key") },
+	})
+	if _, ok := r.Tables[0].Find(proof.FoundNoKey); err != nil || !ok || r.Status() != proof.StatusRefused || len(k.Paths()) != 12 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+func TestWayBackThatTheRuleAsksForHasToBeThere(t *testing.T) {
+	k := newKeeper(t)
+	k.rule.Undo = spec.UndoVersioning
+	k.ready()
+	if one := k.run(); one.Removal != nil || len(k.Paths()) != 12 {
+		t.Errorf("%+v", one)
+	} else if _, ok := one.Find(proof.FoundNoUndo); !ok {
+		t.Error(k.text())
+	}
+}
+
+func TestStoreThatKeepsNoVersionAfterAllIsFoundByTheFirstFile(t *testing.T) {
+	k := newKeeper(t)
+	k.Versions()
+	k.ready()
+	n := 0
+	k.After = func(call, _ string) {
+		if call == "removing" {
+			n++
+		}
+	}
+	r, err := delta.Run(t.Context(), delta.RunOptions{
+		Options: k.options(),
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return forgetful{k.Store}, nil },
+	})
+	if f, ok := r.Tables[0].Find(proof.FoundStopped); err != nil || !ok || !strings.Contains(f.Says, "kept no version") || n != 1 {
+		t.Errorf("%d %v %v", n, f, err)
+	}
+}
+
+// forgetful says that it keeps versions, and leaves no mark.
+type forgetful struct{ *deltatest.Store }
+
+func (f forgetful) Remove(ctx context.Context, paths []string, done func(string, string, error)) {
+	f.Store.Remove(ctx, paths, func(path, _ string, err error) { done(path, "", err) })
+}
+
+func TestLiveFileThatIsMissingAfterwardsBringsAllBackAndLocks(t *testing.T) {
+	eachWay(t, func(k *keeper) {
+		table := k.ready()
+		before := k.content()
+		k.After = func(call, path string) {
+			if path == "lake/wh/t/c.parquet" && call == "removing" {
+				k.Delete("lake/wh/t/live.parquet") // by somebody else
+			}
+		}
+		one := k.run()
+		f, lost := one.Find(proof.FoundLost)
+		if !lost || k.report.Status() != proof.StatusCritical || !one.Removal.Undone || !strings.Contains(f.Says, "was brought back") {
+			k.Errorf("%s", k.text())
+		}
+		delete(before, "lake/wh/t/live.parquet")
+		if diff := cmp.Diff(before, k.content()); diff != "" {
+			k.Error(diff)
+		}
+		k.After = nil
+		k.Sized("lake/wh/t/live.parquet", 100, ago(60))
+		mustHaveLive(k.T, k.Store, table, "afterwards")
+		if again := k.run(); again.Removal != nil {
+			k.Error("the table is not locked")
+		}
+	})
+}
+
+func TestWhatWasSetAsideGoesForGoodWhenItsTimeIsOver(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	run := k.run().Removal.Run
+	aside := func() (n int) {
+		for _, p := range k.Paths() {
+			if strings.Contains(p, "/_flumen_quarantine/"+run+"/") {
+				n++
+			}
+		}
+		return n
+	}
+	if aside() != 5 {
+		t.Errorf("%d files", aside())
+	}
+	k.agent, k.Now = now.Add(6*day), now.Add(6*day)
+	if k.run(); aside() != 5 {
+		t.Errorf("%d files", aside())
+	}
+	k.agent, k.Now = now.Add(8*day), now.Add(8*day)
+	one := k.run()
+	if aside() != 0 || one.Removal.Purged.Files != 5 {
+		t.Errorf("%d files, %+v", aside(), one.Removal)
+	}
+	if _, err := delta.Undo(t.Context(), delta.UndoOptions{Memory: delta.NewMemory(k.dir), Run: run}); err == nil {
+		t.Error("undone after its time")
+	}
+}
+
+func TestNameOfARunIsNoPath(t *testing.T) {
+	for _, run := range []string{"", "*", "../../../../../etc/aaaaaa", "20261127-12000*-123456", "20261127/120000/123456"} {
+		if _, err := delta.Undo(t.Context(), delta.UndoOptions{Memory: delta.NewMemory(t.TempDir()), Run: run}); err == nil || !strings.Contains(err.Error(), "not the name of a run") {
+			t.Errorf("%q: %v", run, err)
+		}
+	}
+}
