@@ -20,8 +20,12 @@ type Store struct {
 	// AccessKey and SecretKey are both zero where the machine's own AWS credentials count.
 	AccessKey Value
 	SecretKey Value
-	Region    string
-	CA        string // certificates in PEM that it is known by, beside those of the machine
+	// DeleteAccessKey and DeleteSecretKey are those by which retention removes files, and
+	// nothing else is done; both zero where nothing may be removed.
+	DeleteAccessKey Value
+	DeleteSecretKey Value
+	Region          string
+	CA              string // certificates in PEM that it is known by, beside those of the machine
 	// Timeout is how long it may take to answer one request; 0: the target's default.
 	Timeout time.Duration
 	// Retries is how often a look asks again when it is told to ask later.

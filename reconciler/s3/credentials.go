@@ -25,6 +25,8 @@ const roleTimeout = time.Second
 type keys struct {
 	*credentials.Credentials
 	from string // as in "the environment"; "" for those in the spec
+	// prefix is that of their names in the spec: "", or "delete_".
+	prefix string
 }
 
 // keysOf gives those of a store. Where the spec has none, the AWS credentials of this machine
@@ -37,7 +39,7 @@ func (t *Target) keysOf(ctx context.Context, s *spec.Store) (keys, error) {
 	if err != nil {
 		return keys{}, fmt.Errorf("the store %s has no keys: %w; stores.%s.access_key and secret_key name them", s.Name, err, s.Name)
 	}
-	return keys{t.machine.credentials, from}, nil
+	return keys{Credentials: t.machine.credentials, from: from}, nil
 }
 
 // machine are the AWS credentials of this machine.

@@ -25,6 +25,9 @@ type trouble struct {
 func (t *trouble) Error() string { return t.says }
 func (t *trouble) Unwrap() error { return t.cause }
 
+// Passing tells those who cannot see this type whether it may be over in a moment.
+func (t *trouble) Passing() bool { return t.passing }
+
 // passing tells whether an error is worth waiting for its end.
 func passing(err error) bool {
 	var t *trouble
@@ -76,7 +79,7 @@ func (c *connection) explain(doing string, err error) error {
 	case "XMinioStorageFull":
 		t.says = fmt.Sprintf("the disk of the store %s is full, so it cannot %s (XMinioStorageFull): make room there", name, doing)
 	case minio.AccessDenied:
-		t.says = fmt.Sprintf("the access key of the store %s may not %s%s", name, doing, c.told())
+		t.says = fmt.Sprintf("the %s of the store %s may not %s%s", c.keys.name(), name, doing, c.told())
 	case minio.NotImplemented:
 		t.says = fmt.Sprintf("%s cannot %s: it does not have that feature (%s)", c.named(), doing, cmp.Or(answer.Message, answer.Code))
 	default:
@@ -93,7 +96,15 @@ func (c *connection) keyed(key string) string {
 	if c.keys.from != "" {
 		return fmt.Sprintf("the credentials from %s, or name others as stores.%s.access_key and secret_key", c.keys.from, c.store.Name)
 	}
-	return fmt.Sprintf("stores.%s.%s", c.store.Name, key)
+	return fmt.Sprintf("stores.%s.%s%s", c.store.Name, c.keys.prefix, key)
+}
+
+// name is that of the access key.
+func (k keys) name() string {
+	if k.prefix == "" {
+		return "access key"
+	}
+	return k.prefix + "access_key"
 }
 
 // told says where keys are from that are not in the spec.

@@ -43,20 +43,24 @@ type window struct {
 }
 
 type store struct {
-	Service       string            `yaml:"service"`
-	Port          int               `yaml:"port"`
-	Endpoint      string            `yaml:"endpoint"`
-	Path          string            `yaml:"path"`
-	AccessKey     string            `yaml:"access_key"`
-	AccessKeyFile string            `yaml:"access_key_file"`
-	SecretKey     string            `yaml:"secret_key"`
-	SecretKeyFile string            `yaml:"secret_key_file"`
-	Region        string            `yaml:"region"`
-	Secure        bool              `yaml:"secure"`
-	CAFile        string            `yaml:"ca_file"`
-	Timeout       string            `yaml:"timeout"`
-	Retries       *int              `yaml:"retries"`
-	Access        map[string]access `yaml:"access"`
+	Service             string            `yaml:"service"`
+	Port                int               `yaml:"port"`
+	Endpoint            string            `yaml:"endpoint"`
+	Path                string            `yaml:"path"`
+	AccessKey           string            `yaml:"access_key"`
+	AccessKeyFile       string            `yaml:"access_key_file"`
+	SecretKey           string            `yaml:"secret_key"`
+	SecretKeyFile       string            `yaml:"secret_key_file"`
+	DeleteAccessKey     string            `yaml:"delete_access_key"`
+	DeleteAccessKeyFile string            `yaml:"delete_access_key_file"`
+	DeleteSecretKey     string            `yaml:"delete_secret_key"`
+	DeleteSecretKeyFile string            `yaml:"delete_secret_key_file"`
+	Region              string            `yaml:"region"`
+	Secure              bool              `yaml:"secure"`
+	CAFile              string            `yaml:"ca_file"`
+	Timeout             string            `yaml:"timeout"`
+	Retries             *int              `yaml:"retries"`
+	Access              map[string]access `yaml:"access"`
 }
 
 type access struct {

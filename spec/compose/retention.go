@@ -15,7 +15,7 @@ import (
 )
 
 // later is what is said of retention that this version reads and does not act upon.
-const later = "this version of flumen-agent only reports, when it is asked to: flumen-agent retention plan"
+const later = "this version of flumen-agent looks at tables only when it is asked to: flumen-agent retention plan, or run"
 
 // readRetention reads where Delta tables are and how long their files are kept.
 func (c *conversion) readRetention() {

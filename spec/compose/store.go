@@ -34,6 +34,7 @@ func (c *conversion) store(name string, s store) *spec.Store {
 		Timeout: c.answerTime(put("timeout", s.Timeout), at("timeout")),
 	}
 	one.AccessKey, one.SecretKey = c.storeKeys(name, s)
+	one.DeleteAccessKey, one.DeleteSecretKey = c.deleteKeys(name, s, one.AccessKey)
 	if s.Service != "" {
 		c.checkServed(name, s, at("service"))
 	}

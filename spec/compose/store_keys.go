@@ -35,6 +35,26 @@ func (c *conversion) storeKeys(name string, s store) (access, secret spec.Value)
 	return spec.Sensitive(user), spec.Sensitive(password)
 }
 
+// deleteKeys are those by which retention removes files; none where it may not.
+func (c *conversion) deleteKeys(name string, s store, usual spec.Value) (access, secret spec.Value) {
+	user, hasUser := c.storeKey(name, "delete_access_key", s.DeleteAccessKey, s.DeleteAccessKeyFile)
+	password, hasPassword := c.storeKey(name, "delete_secret_key", s.DeleteSecretKey, s.DeleteSecretKeyFile)
+	c.secret(password)
+	if s.DeleteAccessKeyFile != "" {
+		c.secret(user)
+	}
+	switch {
+	case hasUser != hasPassword:
+		c.fault(c.rootPlace("stores", name), "give it both", "store %q has no delete_access_key or no delete_secret_key", name)
+	case hasUser && !usual.IsZero() && user == usual.Reveal():
+		c.fault(c.rootPlace("stores", name, "delete_access_key"), "make a user that may do no more than remove files in the folders of tables", "store %q has one access key for everything: whoever looks at tables must not be able to remove them", name)
+	}
+	if !hasUser || !hasPassword {
+		return spec.Value{}, spec.Value{}
+	}
+	return spec.Sensitive(user), spec.Sensitive(password)
+}
+
 // storeKey is a key that is written down, or in a file of its own.
 func (c *conversion) storeKey(name, key, text, file string) (value string, given bool) {
 	at, inFile := c.rootPlace("stores", name, key), c.rootPlace("stores", name, key+"_file")

@@ -1,0 +1,193 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// Remover is the objects of a store by the key that may remove some: see delta.Remover. It is
+// made for a run of retention alone.
+type Remover struct {
+	*Files
+	by *connection
+}
+
+// removeTimes is how much longer an answer may take that is about many objects.
+const removeTimes = 6
+
+// Remover connects to a store of a project by its key for removing. Close ends the connection.
+func (t *Target) Remover(ctx context.Context, project string, s *spec.Store) (*Remover, error) {
+	if s.DeleteAccessKey.IsZero() {
+		return nil, fmt.Errorf("the store %s has no key that may remove files: give it delete_access_key and delete_secret_key, of a user that may do no more than that in the folders of tables", s.Name)
+	}
+	files, err := t.Files(ctx, project, s)
+	if err != nil {
+		return nil, err
+	}
+	own := *s
+	own.AccessKey, own.SecretKey = s.DeleteAccessKey, s.DeleteSecretKey
+	by, err := t.connectBy(ctx, project, &own, func(r http.RoundTripper) http.RoundTripper {
+		return steady{r, removeTimes * patienceWith(s), &files.clock}
+	})
+	if err != nil {
+		files.Close()
+		return nil, err
+	}
+	by.keys.prefix = "delete_"
+	return &Remover{files, by}, nil
+}
+
+// Close ends the connections.
+func (r *Remover) Close() {
+	r.by.close()
+	r.Files.Close()
+}
+
+// Versioned tells whether the bucket of a folder keeps all versions. MinIO can leave folders
+// out; whether this one is left out is not worth a mistake.
+func (r *Remover) Versioned(ctx context.Context, folder string) (bool, error) {
+	bucket, _, _ := strings.Cut(folder, "/")
+	config, err := r.by.GetBucketVersioning(ctx, bucket)
+	if err != nil {
+		return false, r.by.explain("read the versioning of bucket "+bucket, err)
+	}
+	return config.Enabled() && len(config.ExcludedPrefixes) == 0 && !config.ExcludeFolders, nil
+}
+
+// Copy copies an object within the store.
+func (r *Remover) Copy(ctx context.Context, from, to, tag string) error {
+	bucket, key, _ := strings.Cut(from, "/")
+	target, name, _ := strings.Cut(to, "/")
+	switch _, err := r.by.StatObject(ctx, target, name, minio.StatObjectOptions{}); {
+	case err == nil:
+		return fmt.Errorf("%s: %w", to, fs.ErrExist)
+	case codeOf(err) != minio.NoSuchKey:
+		return r.by.explain("look for "+to, err)
+	}
+	into := minio.CopyDestOptions{Bucket: target, Object: name}
+	_, err := r.by.CopyObject(ctx, into, minio.CopySrcOptions{Bucket: bucket, Object: key, MatchETag: tag})
+	if slices.Contains([]string{"EntityTooLarge", "InvalidRequest"}, codeOf(err)) { // more than 5 GiB: in parts
+		err = r.copyLarge(ctx, into, bucket, key, tag)
+	}
+	switch {
+	case errors.Is(err, fs.ErrInvalid):
+		return err
+	case codeOf(err) == minio.NoSuchKey:
+		return fmt.Errorf("%s: %w", from, fs.ErrNotExist)
+	case codeOf(err) == minio.PreconditionFailed:
+		return fmt.Errorf("%s is not the object that it was: %w", from, fs.ErrInvalid)
+	}
+	return r.explain("copy "+from, err)
+}
+
+// copyLarge copies an object in parts, all of them of what it is now.
+func (r *Remover) copyLarge(ctx context.Context, into minio.CopyDestOptions, bucket, key, tag string) error {
+	now, err := r.by.StatObject(ctx, bucket, key, minio.StatObjectOptions{})
+	if err == nil && tag != "" && now.ETag != tag {
+		err = fmt.Errorf("%s is not the object that it was: %w", key, fs.ErrInvalid)
+	}
+	if err == nil {
+		_, err = r.by.ComposeObject(ctx, into, minio.CopySrcOptions{Bucket: bucket, Object: key})
+	}
+	return err
+}
+
+// Remove removes objects of one bucket. In one that keeps versions it leaves a mark for each.
+func (r *Remover) Remove(ctx context.Context, paths []string, done func(path, mark string, err error)) {
+	bucket := ""
+	keys := func(yield func(minio.ObjectInfo) bool) {
+		for _, path := range paths {
+			_, key, _ := strings.Cut(path, "/")
+			if !yield(minio.ObjectInfo{Key: key}) {
+				return
+			}
+		}
+	}
+	for _, path := range paths {
+		one, _, _ := strings.Cut(path, "/")
+		if bucket != "" && one != bucket {
+			done(path, "", errors.New("not in the bucket of the others"))
+			return
+		}
+		bucket = one
+	}
+	results, err := r.by.RemoveObjectsWithIter(ctx, bucket, keys, minio.RemoveObjectsOptions{})
+	if err != nil {
+		for _, path := range paths {
+			done(path, "", err)
+		}
+		return
+	}
+	for one := range results {
+		mark := one.DeleteMarkerVersionID
+		if !one.DeleteMarker || mark == "null" { // where versions are not kept any more, nothing is below it
+			mark = ""
+		}
+		done(bucket+"/"+one.ObjectName, mark, r.explain("remove "+one.ObjectName, one.Err))
+	}
+}
+
+// Recover takes delete markers away, and never anything else: each is seen to be one.
+func (r *Remover) Recover(ctx context.Context, path, mark, tag string, since time.Time) error {
+	bucket, key, _ := strings.Cut(path, "/")
+	marks, below, err := r.versions(ctx, bucket, key)
+	switch {
+	case err != nil:
+		return err
+	case below == nil:
+		return fmt.Errorf("%s: no version of it is left: %w", path, fs.ErrNotExist)
+	case len(marks) == 0:
+		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	case tag != "" && below.ETag != tag:
+		return fmt.Errorf("%s: the version of it that is left is another one: %w", path, fs.ErrNotExist)
+	}
+	for _, m := range marks {
+		if m.VersionID != mark && (mark != "" || m.LastModified.Before(since)) {
+			continue
+		}
+		if err := r.by.RemoveObject(ctx, bucket, key, minio.RemoveObjectOptions{VersionID: m.VersionID}); err != nil {
+			return r.explain("take the mark of removal from "+path, err)
+		}
+	}
+	return nil
+}
+
+// versions gives the delete markers of an object, the newest first, and the version below them;
+// nil if there is none.
+func (r *Remover) versions(ctx context.Context, bucket, key string) (marks []minio.ObjectInfo, below *minio.ObjectInfo, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for v := range r.by.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Prefix: key, Recursive: true, WithVersions: true}) {
+		switch {
+		case v.Err != nil:
+			return nil, nil, r.explain("list the versions of "+bucket+"/"+key, v.Err)
+		case v.Key != key:
+			return marks, nil, nil // the object's own come first
+		case !v.IsDeleteMarker:
+			return marks, &v, nil
+		}
+		marks = append(marks, v)
+	}
+	return marks, nil, context.Cause(ctx)
+}
+
+// explain says what went wrong. In an answer about many objects there is no status: by its code
+// the store may ask to be asked later.
+func (r *Remover) explain(doing string, err error) error {
+	err = r.by.explain(doing, err)
+	var t *trouble
+	if errors.As(err, &t) && slices.Contains([]string{"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "InternalError", "RequestTimeout", "503"}, codeOf(t.cause)) {
+		t.passing = true
+	}
+	return err
+}
