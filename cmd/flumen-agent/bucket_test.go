@@ -49,7 +49,7 @@ func runStoreScripts(t *testing.T, dir, mc string) {
 			env.Setenv("MC_HOST_lake", "http://root:root-password@127.0.0.1:"+env.Getenv("PORT"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand, "tables": tables},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "eventually": eventually, "bucket": bucket, "proxy": proxyCommand, "tables": tables, "snapshot": snapshot, "same": same, "undo-last": undoLast},
 	})
 }
 

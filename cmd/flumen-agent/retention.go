@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -23,7 +23,8 @@ func (a *app) retentionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.retentionPlanCommand(), a.retentionExplainCommand(), a.retentionAuditCommand())
+	cmd.AddCommand(a.retentionPlanCommand(), a.retentionRunCommand(), a.retentionUndoCommand(), a.retentionUnlockCommand(), a.retentionStatusCommand(),
+		a.retentionExplainCommand(), a.retentionAuditCommand())
 	return cmd
 }
 
@@ -33,7 +34,8 @@ func (a *app) retentionPlanCommand() *cobra.Command {
 		Short: "Say which files of Delta tables could go, and why",
 		Long: `Finds the Delta tables that retention.discover names, and says of each how many files
 could go by its rule, which version can still be read afterwards, and what keeps files
-or whole tables from being removed. It reads and removes nothing.
+or whole tables from being removed. It removes nothing. What would go is written down
+where the agent keeps what it remembers, as retention run would use it.
 
 Exit codes: 0 all tables are as their rules say, 2 files could go or a table's own
 retention differs, 3 a table was refused or its plan is held, 4 a live file or a commit is missing,
@@ -78,23 +80,30 @@ func (a *app) planRetention(ctx context.Context) (report proof.Report, err error
 	return report, err
 }
 
-// lookAtTables loads the spec and has its tables looked at.
+// lookAtTables loads the spec and has its tables looked at. What cannot be remembered is looked
+// at all the same.
 func (a *app) lookAtTables(ctx context.Context, look func(delta.Options) error) error {
-	loaded, err := a.load(ctx)
+	want, err := a.loadRetention(ctx)
 	if err != nil {
 		return err
 	}
-	retention := loaded.Desired.Retention
-	if len(retention.Discover) == 0 {
-		return errors.New("the spec does not say where Delta tables are: write retention.discover")
+	memory := a.retentionMemory(want.Project)
+	if err := memory.Check(); err != nil {
+		a.warn(fmt.Sprintf("this report lets no run begin, since it cannot be remembered: %v", err))
+		memory = nil
 	}
+	return a.tableOptions(ctx, want, memory, look)
+}
+
+// tableOptions opens what the tables of a spec are looked at by, for as long as look takes.
+func (a *app) tableOptions(ctx context.Context, want spec.Desired, memory *delta.Memory, look func(delta.Options) error) error {
 	debug.SetGCPercent(gcPercent)
-	places, unseen, done := a.places(ctx, loaded.Desired)
+	places, unseen, done := a.places(ctx, want)
 	defer done()
 	progress := a.retentionProgress()
 	defer progress.end()
 	return look(delta.Options{
-		Places: places, Unseen: unseen, Retention: retention, Names: a.tableNames(loaded.Desired), Now: time.Now, Progress: progress.tell,
+		Places: places, Unseen: unseen, Retention: want.Retention, Names: a.tableNames(want), Now: time.Now, Progress: progress.tell, Memory: memory,
 	})
 }
 
@@ -117,7 +126,7 @@ func (a *app) places(ctx context.Context, want spec.Desired) (places []delta.Pla
 			store, opened = files, append(opened, files)
 		}
 		stores[d.Store.Name] = store
-		places = append(places, delta.Place{Store: store, Folder: d.Prefix, URL: d.String()})
+		places = append(places, delta.Place{Store: store, Folder: d.Prefix, URL: d.String(), Name: d.Store.Name})
 	}
 	return places, unseen, func() {
 		for _, f := range opened {
