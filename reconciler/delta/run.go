@@ -32,6 +32,9 @@ type RunOptions struct {
 // whose rule says so. It begins nothing new once ctx has ended or the window is over. The error
 // is that of ctx while it plans; what else goes wrong is in the report, table by table.
 func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
+	if o.Memory == nil {
+		return proof.Report{}, errors.New("nothing is removed without a memory of it")
+	}
 	began := time.Now()
 	p := newPlanning(o.Options)
 	r, tables, err := p.all(ctx, o.Options)

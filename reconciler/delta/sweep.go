@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -181,19 +182,19 @@ func (s *sweep) versioned(ctx context.Context) error {
 	return err
 }
 
-// follow reads what was committed since the plan. The error says that the plan does not hold
-// any more.
+// follow reads what was committed since the plan; what takes long before what has to be known at
+// the last moment. The error says that the plan does not hold any more.
 func (s *sweep) follow(ctx context.Context) error {
+	if s.fresh.IsZero() || time.Since(s.fresh) >= clonesEvery {
+		began := time.Now()
+		if err := s.lookForClones(ctx); err != nil {
+			return err
+		}
+		s.fresh = began
+	}
 	if err := s.at.follow(ctx, s.t.tail, s.t.tail.Hear); err != nil {
 		return fmt.Errorf("the table changed, so that it has to be planned again: %w", err)
 	}
-	if time.Since(s.fresh) < clonesEvery && !s.fresh.IsZero() {
-		return nil
-	}
-	if err := s.lookForClones(ctx); err != nil {
-		return err
-	}
-	s.fresh = time.Now()
 	return nil
 }
 
@@ -226,15 +227,18 @@ func (s *sweep) spare(list []journalled) []journalled {
 // take removes files, and gives those that the store was too busy for. Nothing interrupts it:
 // what was begun is accounted for.
 func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled, err error) {
-	since := s.in.Clock().Add(-clockStep)
-	if err := s.journal.write(entry{Step: stepRemove, Batch: s.batch, Since: since, Files: list}); err != nil {
-		return nil, err
-	}
 	byPath := map[string]journalled{}
 	paths := make([]string, len(list))
 	for i, f := range list {
+		if strings.HasPrefix(f.Key, logFolder) || strings.HasPrefix(f.Key, quarantineFolder) || f.Key == "" {
+			return nil, fmt.Errorf("%q is no file of the table's data: nothing is removed, and this is a fault of flumen-agent", f.Key)
+		}
 		paths[i] = s.at.folder + f.Key
 		byPath[paths[i]] = f
+	}
+	since := s.in.Clock().Add(-clockStep)
+	if err := s.journal.write(entry{Step: stepRemove, Batch: s.batch, Since: since, Files: list}); err != nil {
+		return nil, err
 	}
 	var done []journalled
 	var first error
