@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -123,6 +124,10 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 		file := proof.File{Key: path[len(t.folder):], Size: size, Written: written, Tag: tag}
 		if _, ok := file.InLog(); ok {
 			one.CountLog(size)
+			return nil
+		}
+		if strings.HasPrefix(file.Key, quarantineFolder+"/") {
+			one.CountAside(size) // it is no file of the table any more, and is never judged
 			return nil
 		}
 		p.progress.listed(size)

@@ -40,6 +40,9 @@ func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
 	r, tables, err := p.all(ctx, o.Options)
 	defer closeAll(tables)
 	r.Run = newRun(r.At)
+	if err == nil {
+		err = o.unknown(tables)
+	}
 	if err != nil {
 		return r, err
 	}
@@ -66,6 +69,17 @@ func newRun(at time.Time) string {
 
 func (o RunOptions) treats(t *looked) bool {
 	return len(o.Tables) == 0 || slices.Contains(o.Tables, t.Place) || t.Name != "" && slices.Contains(o.Tables, t.Name)
+}
+
+// unknown says that a table which is to be treated was not found.
+func (o RunOptions) unknown(tables []*looked) error {
+	for _, name := range o.Tables {
+		one := RunOptions{Tables: []string{name}}
+		if !slices.ContainsFunc(tables, one.treats) {
+			return fmt.Errorf("no table %s was found", name)
+		}
+	}
+	return nil
 }
 
 // running is a run over all tables.

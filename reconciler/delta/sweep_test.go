@@ -26,6 +26,8 @@ type keeper struct {
 	dir    string // the agent's memory
 	batch  int
 	window time.Duration
+	names  func(context.Context) ([]proof.Entry, error)
+	tables []string
 	paused func() string
 	ctx    context.Context
 }
@@ -42,6 +44,7 @@ func (k *keeper) options() delta.Options {
 		Retention: spec.Retention{Defaults: k.rule, Window: k.window},
 		Now:       func() time.Time { return k.agent },
 		Memory:    delta.NewMemory(k.dir),
+		Names:     k.names,
 	}
 }
 
@@ -58,7 +61,7 @@ func (k *keeper) look() {
 func (k *keeper) run() proof.Table {
 	k.Helper()
 	r, err := delta.Run(k.ctx, delta.RunOptions{
-		Options: k.options(), Batch: k.batch,
+		Options: k.options(), Batch: k.batch, Tables: k.tables,
 		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
 		Paused: func(context.Context) (string, error) {
 			if k.paused == nil {
@@ -383,6 +386,51 @@ func TestStoreMayNotSayWhetherItIsPaused(t *testing.T) {
 	})
 	if f, ok := r.Tables[0].Find(proof.FoundStopped); err != nil || !ok || !strings.Contains(f.Says, "nobody can tell") || len(k.Paths()) != 12 {
 		t.Errorf("%v %v", f, err)
+	}
+}
+
+func TestMetastoreThatGoesAwayStopsARun(t *testing.T) {
+	k := newKeeper(t)
+	asked := 0
+	k.names = func(context.Context) ([]proof.Entry, error) {
+		if asked++; asked > 2 {
+			return nil, errors.New("connection refused")
+		}
+		return []proof.Entry{{Name: "default.t", Location: "s3a://lake/wh/t", Delta: true}}, nil
+	}
+	k.ready() // asks once, and the plan of the run once more
+	one := k.run()
+	if f, ok := one.Find(proof.FoundStopped); !ok || !strings.Contains(f.Says, "connection refused") || one.Removal.Removed.Files != 0 || asked != 3 {
+		t.Errorf("asked %d times\n%s", asked, k.text())
+	}
+}
+
+func TestOnlyTheTablesThatAreNamedAreTreated(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	k.tables = []string{"default.other"}
+	if _, err := delta.Run(t.Context(), delta.RunOptions{Options: k.options(), Tables: k.tables}); err == nil || !strings.Contains(err.Error(), "no table default.other") {
+		t.Error(err)
+	}
+	other := k.Store.Table("lake/wh/other")
+	other.Commit(ago(10), deltatest.Add("x.parquet"))
+	if one := k.run(); one.Removal != nil {
+		t.Errorf("%+v", one.Removal)
+	}
+	k.tables = []string{"s3://lake/wh/t"}
+	if one := k.run(); one.Removal == nil || one.Removal.Removed.Files != 5 {
+		t.Errorf("%+v", one.Removal)
+	}
+}
+
+func TestWhatWasSetAsideIsNoPartOfTheTable(t *testing.T) {
+	k := newKeeper(t)
+	k.ready()
+	k.run()
+	k.look()
+	one := k.report.Tables[0]
+	if one.Aside.Files != 5 || one.Listed.Files != 3 || one.Others.Files != 0 {
+		t.Errorf("%+v", one)
 	}
 }
 

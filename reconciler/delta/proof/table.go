@@ -45,6 +45,7 @@ type Table struct {
 	Log      Amount `json:"log"`
 	Expired  Amount `json:"log_expired"` // of the log: what is older than the oldest checkpoint that has to stay
 	Listed   Amount `json:"listed"`
+	Aside    Amount `json:"set_aside"` // by earlier runs: none of the above
 
 	// Goes is what may go, Held what could but for a finding.
 	Goes     Amount    `json:"goes"`
@@ -91,6 +92,9 @@ func (t *Table) of(c Class) *Amount {
 
 // CountLog adds a file of the log.
 func (t *Table) CountLog(size int64) { t.Log.add(size) }
+
+// CountAside adds a file that an earlier run has set aside.
+func (t *Table) CountAside(size int64) { t.Aside.add(size) }
 
 // Spare takes a file back that something else turned out to use.
 func (t *Table) Spare(size int64, c Class) {

@@ -118,7 +118,7 @@ func (t *Table) amounts() string {
 		Amount
 	}{
 		{"live", t.Live}, {"kept for older versions", t.Window}, {"written lately", t.Young}, {"removed long ago", t.Dead},
-		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"log", t.Log}, {"of it expired", t.Expired},
+		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"set aside", t.Aside}, {"log", t.Log}, {"of it expired", t.Expired},
 	} {
 		if one.Files > 0 {
 			parts = append(parts, one.name+" "+one.Amount.String())

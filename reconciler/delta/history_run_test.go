@@ -1,0 +1,156 @@
+package delta_test
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta"
+	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
+)
+
+// TestRunOverAnyHistoryKeepsEveryVersionThatStays carries out what is planned for random
+// histories, while somebody else may write, and takes it back.
+func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		h.rule.Mode, h.rule.MinAge = spec.ModeEnforce, 0
+		if rapid.Bool().Draw(t, "versions") {
+			h.store.Versions()
+		}
+		h.write()
+		dir, err := os.MkdirTemp("", "flumen-history-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		h.sweep(dir, seen)
+	})
+	t.Log(seen)
+	for _, kind := range []string{"removed", "a writer meanwhile", "undone"} {
+		if seen[kind] == 0 && seen["histories"] >= 100 {
+			t.Errorf("in no history was something %s: the generator is poorer than it was meant to be", kind)
+		}
+	}
+}
+
+// run carries out what may go, and gives what was removed.
+func (h *history) run(dir string) proof.Report {
+	r, err := delta.Run(h.Context(), delta.RunOptions{
+		Options: delta.Options{
+			Places:    []delta.Place{{Store: h.store, Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
+			Retention: spec.Retention{Defaults: h.rule}, Now: func() time.Time { return now }, Memory: delta.NewMemory(dir),
+		},
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return h.store, nil },
+		Batch:   rapid.IntRange(1, 3).Draw(h.T, "batch"),
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return r
+}
+
+func (h *history) sweep(dir string, seen map[string]int) {
+	seen["histories"]++
+	goes, _ := h.plan()
+	h.run(dir) // the first one only reports
+	before := h.store.Clone()
+	if !slices.Equal(before.Paths(), h.store.Paths()) {
+		h.Fatal("the first run by the rule has removed something")
+	}
+	had := h.meanwhile(seen)
+	report := h.run(dir)
+	h.store.Fail, h.store.After = nil, nil
+	removed := map[string]bool{}
+	for _, p := range before.Paths() {
+		if key := strings.TrimPrefix(p, "lake/wh/t/"); !h.store.Has(p) {
+			removed[key] = true
+		}
+	}
+	for key := range removed {
+		if !slices.Contains(goes, key) {
+			h.Fatalf("%s was removed and could not go\n%s", key, h.story(report))
+		}
+	}
+	if had() == nil {
+		h.check(slices.Sorted(maps.Keys(removed)), report)
+	}
+	for file := range had() {
+		if !h.store.Has("lake/wh/t/" + file) {
+			h.Fatalf("%s was there when somebody added it again, and is gone\n%s", file, h.story(report))
+		}
+	}
+	if len(removed) == 0 {
+		return
+	}
+	seen["removed"]++
+	if again := h.run(dir); again.Tables[0].Removal != nil && again.Tables[0].Removal.Removed.Files > 0 && had() == nil {
+		h.Fatalf("when all had gone, this went too: %+v", again.Tables[0].Removal)
+	}
+	u, err := delta.Undo(h.Context(), delta.UndoOptions{
+		Memory: delta.NewMemory(dir), Run: report.Run, Now: func() time.Time { return now },
+		Remover: func(context.Context, string) (delta.Remover, error) { return h.store, nil },
+	})
+	if err != nil || u.Err() != nil {
+		h.Fatalf("%v %v", err, u.Err())
+	}
+	seen["undone"]++
+	for _, p := range before.Paths() {
+		if !h.store.Has(p) || h.store.Read(p) != before.Read(p) {
+			h.Fatalf("%s did not come back", p)
+		}
+	}
+}
+
+// meanwhile may have somebody add removed files again at some call of the run that follows. It
+// gives, afterwards, those that were there by then; nil if nobody did.
+func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
+	var files map[string]bool
+	nth, n := rapid.IntRange(0, 60).Draw(h.T, "writes at"), 0
+	write := func() {
+		if n++; n != nth {
+			return
+		}
+		h.store.Fail, h.store.After = nil, nil
+		if actions := h.again(); len(actions) > 0 {
+			h.commit(now, actions...)
+			files = map[string]bool{}
+			for file := range h.needed[len(h.needed)-1] {
+				if h.store.Has("lake/wh/t/" + file) {
+					files[file] = true
+				}
+			}
+			seen["a writer meanwhile"]++
+		}
+	}
+	h.store.Fail = func(string, string) error { write(); return nil }
+	h.store.After = func(string, string) { write() }
+	return func() map[string]bool { return files }
+}
+
+// again adds some removed files of which there still is one, as a RESTORE does, but unsaid.
+func (h *history) again() []deltatest.Action {
+	for _, id := range slices.SortedFunc(maps.Keys(h.table.Tombstones), func(a, b deltatest.ID) int { return strings.Compare(a.Path+a.Vector, b.Path+b.Vector) }) {
+		if path, _ := deltatest.Decoded(id.Path); path != strings.TrimPrefix(strings.ReplaceAll(path, "//", "/"), "./") {
+			continue // the writer of the model would make another file, under the name as it is spelled
+		}
+		v := h.table.Tombstones[id].Vector
+		there := true
+		for file := range h.files(id.Path, v) {
+			there = there && h.store.Has("lake/wh/t/"+file)
+		}
+		if _, live := h.table.State[id]; there && !live {
+			return []deltatest.Action{deltatest.Add(id.Path, v)}
+		}
+	}
+	return nil
+}
