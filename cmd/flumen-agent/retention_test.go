@@ -34,9 +34,14 @@ func tables(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	store, err := minio.New("127.0.0.1:"+ts.Getenv("PORT"), &minio.Options{Creds: credentials.NewStaticV4("root", ts.Getenv("ROOT_PASSWORD"), "")})
 	ts.Check(err)
+	putTables(ts.Check, store, args[0], args[1], days, args[3:]...)
+}
+
+// putTables puts real tables into a bucket, as old as is said.
+func putTables(check func(error), store *minio.Client, bucket, prefix string, days int, names ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	files, newest := unpackTables(ts, args[3:])
+	files, newest := unpackTables(check, names)
 	older := time.Since(newest) - time.Duration(days)*24*time.Hour
 	for _, f := range files {
 		content := f.content
@@ -45,8 +50,8 @@ func tables(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		// MinIO takes this time for the object's own.
 		options := minio.PutObjectOptions{Internal: minio.AdvancedPutOptions{SourceMTime: f.written.Add(older)}}
-		_, err := store.PutObject(ctx, args[0], args[1]+"/"+f.name, bytes.NewReader(content), int64(len(content)), options)
-		ts.Check(err)
+		_, err := store.PutObject(ctx, bucket, prefix+"/"+f.name, bytes.NewReader(content), int64(len(content)), options)
+		check(err)
 	}
 }
 
@@ -57,18 +62,18 @@ type tableFile struct {
 }
 
 // unpackTables reads the files of some tables, and when the newest of all was written.
-func unpackTables(ts *testscript.TestScript, names []string) (files []tableFile, newest time.Time) {
+func unpackTables(check func(error), names []string) (files []tableFile, newest time.Time) {
 	packed, err := os.Open(sparkTables)
-	ts.Check(err)
+	check(err)
 	defer packed.Close()
 	unzipped, err := gzip.NewReader(packed)
-	ts.Check(err)
+	check(err)
 	for in := tar.NewReader(unzipped); ; {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return files, newest
 		}
-		ts.Check(err)
+		check(err)
 		if h.ModTime.After(newest) {
 			newest = h.ModTime
 		}
@@ -78,7 +83,7 @@ func unpackTables(ts *testscript.TestScript, names []string) (files []tableFile,
 			continue
 		}
 		content, err := io.ReadAll(in)
-		ts.Check(err)
+		check(err)
 		files = append(files, tableFile{name, content, h.ModTime})
 	}
 }
