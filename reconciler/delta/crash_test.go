@@ -185,6 +185,30 @@ func TestWriterAtAnyMomentOfARunLosesNothing(t *testing.T) {
 	}
 }
 
+// TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName: the name of a deletion vector is
+// looked for wherever it may be, and its copy in the quarantine has it too.
+func TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName(t *testing.T) {
+	eachWay(t, func(k *keeper) {
+		v, file := vector("ab", 1)
+		k.Sized("lake/wh/t/"+file, 10, ago(100))
+		table := k.table("t")
+		table.Commit(ago(100), deltatest.Add("a.parquet", v), deltatest.Add("b.parquet"))
+		table.Commit(ago(60), deltatest.Remove("a.parquet", v), deltatest.Add("a.parquet"))
+		table.Commit(ago(40))
+		k.look()
+		k.Fail = func(call, path string) error {
+			if call == "removing" && path == "lake/wh/t/"+file {
+				table.Commit(now, deltatest.Remove("a.parquet"), deltatest.Add("a.parquet", v))
+			}
+			return nil
+		}
+		one := k.run()
+		if _, lost := one.Find(proof.FoundLost); !lost || !one.Removal.Undone || !k.Has("lake/wh/t/"+file) {
+			k.Errorf("%s", k.text())
+		}
+	})
+}
+
 // TestTwoAgentsAtOnceLoseNothing has another agent, which remembers other things, run in the
 // middle of a run.
 func TestTwoAgentsAtOnceLoseNothing(t *testing.T) {
@@ -197,11 +221,10 @@ func TestTwoAgentsAtOnceLoseNothing(t *testing.T) {
 			var other *keeper
 			last = one.moments(nth, func() {
 				other = &keeper{lake: one.lake, dir: one.TempDir(), batch: 3, ctx: one.Context()}
-				fail, after := one.Fail, one.After
-				one.Fail, one.After = nil, nil
-				other.run()
-				other.run()
-				one.Fail, one.After = fail, after
+				one.Quietly(func() {
+					other.run()
+					other.run()
+				})
 			})
 			says := fmt.Sprintf("another agent at call %d of %d", nth, last)
 			mustHaveLive(k.T, one.Store, table, says)
@@ -314,11 +337,7 @@ func TestLeaseOfAnotherProcessIsRespected(t *testing.T) {
 	k.After = func(call, _ string) {
 		if call == "removing" && second.Place == "" {
 			other := &keeper{lake: &lake{T: t, Store: k.Store, rule: k.rule, agent: k.agent}, dir: k.dir, batch: 2, ctx: context.Background()}
-			k.After = nil
-			fail := k.Fail
-			k.Fail = nil
-			second = other.run()
-			k.Fail = fail
+			k.Quietly(func() { second = other.run() })
 		}
 	}
 	k.run()

@@ -120,7 +120,6 @@ func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 		if n++; n != nth {
 			return
 		}
-		h.store.Fail, h.store.After = nil, nil
 		if actions := h.again(); len(actions) > 0 {
 			h.commit(now, actions...)
 			files = map[string]bool{}

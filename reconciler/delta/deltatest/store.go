@@ -128,12 +128,27 @@ func (s *Store) call(what, path string) error {
 	return fail(what, path)
 }
 
+// Quietly does something of which neither Fail nor After hears, as from within them.
+func (s *Store) Quietly(do func()) {
+	s.mu.Lock()
+	fail, after := s.Fail, s.After
+	s.Fail, s.After = nil, nil
+	s.mu.Unlock()
+	do()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Fail, s.After = fail, after
+}
+
 // after tells that a call has changed something.
 func (s *Store) after(what, path string) {
-	if s.After != nil {
+	s.mu.Lock()
+	after := s.After
+	s.mu.Unlock()
+	if after != nil {
 		s.failing.Lock()
 		defer s.failing.Unlock()
-		s.After(what, path)
+		after(what, path)
 	}
 }
 
