@@ -73,9 +73,11 @@ type Revision struct {
 	ID     string `json:"id"`     // a digest of everything that was read
 	Source string `json:"source"` // where it came from: a path, or a repository and branch
 	// Commit is the one it was read from, and Subject the first line of its message;
-	// both are "" for what is in no repository.
+	// both are "" for what is in no repository. Author is who wrote it, as the commit says:
+	// NAME <MAIL>.
 	Commit  string `json:"commit,omitempty"`
 	Subject string `json:"subject,omitempty"`
+	Author  string `json:"author,omitempty"`
 }
 
 // Short is the beginning of the commit, or else of the ID, for people.

@@ -13,7 +13,7 @@ import (
 // out what must not be shown. Whoever renders it afterwards keeps the form of a document
 // whole: a secret may be the name of an element.
 func (c Check) Hide(hide func(string) string) Check {
-	c.Revision.Source, c.Revision.Subject, c.Ahead = hide(c.Revision.Source), hide(c.Revision.Subject), hide(c.Ahead)
+	c.Revision, c.Ahead = hideRevision(c.Revision, hide), hide(c.Ahead)
 	c.Blind, c.Seen = maps.Clone(c.Blind), maps.Clone(c.Seen)
 	for ref, reason := range c.Blind {
 		c.Blind[ref] = hide(reason)
@@ -42,7 +42,7 @@ func hidePlan(p *plan.Plan, hide func(string) string) *plan.Plan {
 		return nil
 	}
 	hidden := *p
-	hidden.Revision.Source, hidden.Revision.Subject = hide(p.Revision.Source), hide(p.Revision.Subject)
+	hidden.Revision = hideRevision(p.Revision, hide)
 	hidden.Held = each(p.Held, func(h plan.Held) plan.Held {
 		h.Reason, h.Fields = hide(h.Reason), hideFields(h.Fields, hide)
 		return h
@@ -59,6 +59,11 @@ func hidePlan(p *plan.Plan, hide func(string) string) *plan.Plan {
 		return s
 	})
 	return &hidden
+}
+
+func hideRevision(r spec.Revision, hide func(string) string) spec.Revision {
+	r.Source, r.Subject, r.Author = hide(r.Source), hide(r.Subject), hide(r.Author)
+	return r
 }
 
 func hideFields(fields []drift.Field, hide func(string) string) []drift.Field {

@@ -64,10 +64,20 @@ func (s *Source) Read(ctx context.Context, commit string, read func(spec.Snapsho
 		subject, _, _ := strings.Cut(strings.TrimSpace(found.Message), "\n")
 		return read(spec.Snapshot{
 			Dir:      filepath.Join(s.options.Dir, candidate),
-			Revision: spec.Revision{Source: s.options.String(), Commit: commit, Subject: subject},
+			Revision: spec.Revision{Source: s.options.String(), Commit: commit, Subject: subject, Author: author(found)},
 		})
 	})
 	return err
+}
+
+// author is who wrote a commit, or "" where it does not say.
+func author(c *object.Commit) string {
+	switch by := c.Author; {
+	case by.Email == "":
+		return by.Name
+	default:
+		return strings.TrimSpace(by.Name + " <" + by.Email + ">")
+	}
 }
 
 // moveTo moves a tree to a commit and does something with it before others may move it. If

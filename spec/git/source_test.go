@@ -134,7 +134,7 @@ func TestRevisionNamesTheCommitAndNotThePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	rev := snap.Revision
-	if rev.Commit != commit || rev.Subject != "Subject" || !strings.HasSuffix(rev.Source, "lake.git (branch main)") || strings.Contains(fmt.Sprint(rev, s), "horse") {
+	if rev.Commit != commit || rev.Subject != "Subject" || rev.Author != "A <a@example.org>" || !strings.HasSuffix(rev.Source, "lake.git (branch main)") || strings.Contains(fmt.Sprint(rev, s), "horse") {
 		t.Errorf("got %+v", rev)
 	}
 	if text, err := os.ReadFile(filepath.Join(s.options.Dir, "clone", "config")); err != nil || strings.Contains(string(text), "horse") {
