@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"reconciler":                 {"spec", "drift", "reconciler/plan", "reconciler/report", "reconciler/state"},
 	"reconciler/state":           {"spec", "reconciler/plan", "reconciler/report"},
 	"reconciler/status":          {"spec", "drift", "reconciler/report"},
+	"reconciler/notify":          {"spec", "drift", "reconciler/plan", "reconciler/report"},
 	"reconciler/docker":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/s3":              {"spec", "drift", "reconciler/plan"},
@@ -75,7 +76,7 @@ var mayImport = map[string][]string{
 	"cmd/flumen-agent": {
 		"spec", "spec/command", "spec/compose", "spec/file", "spec/git", "spec/sealed", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
-		"reconciler/status", "reconciler/webhook", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
+		"reconciler/status", "reconciler/webhook", "reconciler/notify", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
 	},
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/notify"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/status"
 	"github.com/flumendata/flumen-agent/reconciler/webhook"
@@ -69,15 +70,22 @@ func (a *app) webhook(s runSettings, log *slog.Logger) (*webhook.Hook, error) {
 }
 
 // answer has the front answer for an agent, for as long as that runs. again has the agent's
-// source looked at anew. A nil front has no board either.
-func (f *front) answer(agent *reconciler.Agent, source *git.Source, again func()) *status.Board {
+// source looked at anew; notifier may be nil. A nil front has no board either.
+func (f *front) answer(agent *reconciler.Agent, source *git.Source, again func(), notifier *notify.Notifier) *status.Board {
 	if f == nil {
 		return nil
 	}
-	board := status.New(status.Options{
+	options := status.Options{
 		Version: version(), Hide: f.hideInJSON,
 		Standing: func() (status.Standing, bool) { return f.standingOf(agent, source) },
-	})
+	}
+	if notifier != nil {
+		options.Notified = func() (sent, dropped int) {
+			counts := notifier.Counts()
+			return counts.Sent, counts.Dropped
+		}
+	}
+	board := status.New(options)
 	before := agent.Reported
 	agent.Reported = func(rep report.Report) {
 		board.Reported(rep)

@@ -45,6 +45,7 @@ type runSettings struct {
 	listen              string // "" is nowhere
 	certificate         status.Certificate
 	webhookSecretFile   string
+	notify              notifySettings
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -75,6 +76,9 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.StringVar(&s.certificate.File, "listen-cert", "", "PEM file of a certificate: speak TLS on that port")
 	flags.StringVar(&s.certificate.KeyFile, "listen-key", "", "PEM file of the certificate's key")
 	flags.StringVar(&s.webhookSecretFile, "webhook-secret-file", "", "file with the secret of /webhook on that port, one a line; or set FLUMEN_WEBHOOK_SECRET")
+	flags.StringArrayVar(&s.notify.addresses, "notify", nil, "post a signed JSON message to this URL when the project's condition changes (may be repeated)")
+	flags.StringVar(&s.notify.file, "notify-file", "", "file with more of these URLs, one a line: for those that are secret")
+	flags.StringVar(&s.notify.secretFile, "notify-secret-file", "", "file with the secret that signs these messages; or set FLUMEN_NOTIFY_SECRET")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -93,6 +97,10 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		return a.runOnce(ctx, log, s)
 	}
 	source, err := a.repository()
+	if err != nil {
+		return err
+	}
+	notifier, err := a.notifier(s.notify, log)
 	if err != nil {
 		return err
 	}
@@ -122,7 +130,8 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	board := front.answer(agent, source, again)
+	a.tellOthers(agent, notifier)
+	board := front.answer(agent, source, again, notifier)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
 		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log, board) },
@@ -145,6 +154,8 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--watch is for a file and --repo for a repository: name one of them")
 	case s.once && s.listen != "":
 		return errors.New("--listen is for an agent that goes on, and --once is not")
+	case s.once && s.notify.given():
+		return errors.New("--notify is for an agent that goes on, and --once is not")
 	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != ""):
 		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
 	}

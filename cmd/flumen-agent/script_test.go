@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
 		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	}
-	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call})
+	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call, "catch": catch})
 }
 
 // get is a program for scripts: it prints what an address answers, and ends with 1 unless
@@ -58,6 +58,20 @@ func call() {
 			fmt.Println(answer.StatusCode)
 			return
 		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// catch is a program for scripts: it listens on a port of this machine, takes everything that
+// is posted, and adds it to a file, one body a line, after the signature it came with.
+func catch() {
+	f, err := os.OpenFile(os.Args[2], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = http.ListenAndServe("127.0.0.1:"+os.Args[1], http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			fmt.Fprintln(f, r.Header.Get("X-Flumen-Signature"), string(body))
+		}))
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

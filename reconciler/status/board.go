@@ -25,6 +25,9 @@ type Options struct {
 	// Hide takes secrets out of a JSON text. Nil: there are none.
 	Hide func(json []byte) []byte
 	Now  func() time.Time // nil: time.Now
+	// Notified counts notifications that were taken, and those that were dropped. Nil: nobody
+	// is to be told anything.
+	Notified func() (sent, dropped int)
 }
 
 // Board keeps what is shown. Its methods may be called from any goroutine.

@@ -42,6 +42,7 @@ var (
 	degraded    = level("degraded_resources", "Things that failed too often, and are tried only now and then.")
 	sourceGood  = level("source_ok", "Whether the newest state of the spec can be had: reached, and loaded.")
 	fetched     = level("source_fetch_timestamp_seconds", "When the git repository has last answered. Not there without one.")
+	notified    = level("notifications_total", "Notifications, by what became of them: sent, or dropped. Not there where nobody is to be told anything.", "result")
 	reportMade  = level("drift_report_timestamp_seconds", "When a scheduled drift check was last made. Not there until then.")
 )
 
@@ -105,7 +106,7 @@ func (b *Board) register() {
 
 var levels = []*prometheus.Desc{
 	ready, tierReady, inSync, resources, differences, heldSteps, closed, driftStart, lastLook,
-	build, revision, holds, paused, enforced, quarantined, degraded, sourceGood, fetched, reportMade,
+	build, revision, holds, paused, enforced, quarantined, degraded, sourceGood, fetched, notified, reportMade,
 }
 
 // Describe names the metrics that Collect gives.
@@ -124,6 +125,11 @@ func (b *Board) Collect(to chan<- prometheus.Metric) {
 		g.look(s)
 	}
 	g.time(reportMade, s.checked)
+	if b.options.Notified != nil {
+		sent, dropped := b.options.Notified()
+		g.count(notified, sent, "sent")
+		g.count(notified, dropped, "dropped")
+	}
 	if standing, ok := b.options.Standing(); ok {
 		g.standing(standing)
 		if s.status != nil {
@@ -137,6 +143,11 @@ type gauges struct{ to chan<- prometheus.Metric }
 
 func (g gauges) set(d *prometheus.Desc, value float64, labels ...string) {
 	g.to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// count gives a number that only grows.
+func (g gauges) count(d *prometheus.Desc, n int, labels ...string) {
+	g.to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
 func (g gauges) flag(d *prometheus.Desc, on bool, labels ...string) {

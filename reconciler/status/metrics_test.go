@@ -81,6 +81,8 @@ func TestMetricsTellHowThingsStandAndWhatRunsHaveDone(t *testing.T) {
 		"flumen_in_sync{kind=service tier=} 0",
 		"flumen_in_sync{kind=volume tier=foundation} 1",
 		fmt.Sprintf("flumen_last_look_timestamp_seconds{} %d", hour),
+		"flumen_notifications_total{result=dropped} 1",
+		"flumen_notifications_total{result=sent} 3",
 		"flumen_paused{} 1",
 		"flumen_quarantined_revisions{} 1",
 		"flumen_ready{} 0",

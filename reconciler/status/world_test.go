@@ -47,7 +47,8 @@ func run(t *testing.T, at time.Time, observed string) report.Report {
 
 // board is one of an agent that says this of itself.
 func board(s status.Standing) *status.Board {
-	return status.New(status.Options{Version: "v1.2.3", Standing: func() (status.Standing, bool) { return s, s.Verdict != "" }})
+	return status.New(status.Options{Version: "v1.2.3", Standing: func() (status.Standing, bool) { return s, s.Verdict != "" },
+		Notified: func() (sent, dropped int) { return 3, 1 }})
 }
 
 // good is what an agent says that is well.
