@@ -73,13 +73,3 @@ func (r LifecycleRule) String() string {
 	add(r.Other != "", "%s", r.Other)
 	return strings.Join(all, ", ")
 }
-
-// Size writes a number of bytes in the largest unit of which it is a whole number.
-func Size(bytes int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	i := 0
-	for ; bytes != 0 && bytes%1024 == 0 && i < len(units)-1; i++ {
-		bytes /= 1024
-	}
-	return fmt.Sprint(bytes, units[i])
-}

@@ -3,6 +3,8 @@ package proof
 import (
 	"fmt"
 	"path"
+
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Clones knows which files are used by tables whose folder they do not lie in: a shallow clone
@@ -52,7 +54,7 @@ func (c *Clones) Use(r Root, key string) bool {
 func Shared(n int, unread string, unseen bool) []Finding {
 	var all []Finding
 	if n > 0 {
-		all = append(all, note(FoundClone, "%s kept, which a table that is a shallow clone of this one uses", count(int64(n), "file")))
+		all = append(all, note(FoundClone, "%s kept, which a table that is a shallow clone of this one uses", spec.Counted(int64(n), "file")))
 	}
 	switch {
 	case unread != "":

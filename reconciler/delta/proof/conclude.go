@@ -13,10 +13,10 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	var all []Finding
 	t.Files = s.liveFiles
 	if n := s.Missing(); n > 0 {
-		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole", count(int64(n), "file"), is(n)), EffectCritical})
+		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole", spec.Counted(int64(n), "file"), is(n)), EffectCritical})
 	}
 	if anomalies > 0 {
-		all = append(all, stop(FoundAnomaly, "%s added and never removed, and not in the table: something is wrong with its log", count(int64(anomalies), "file")))
+		all = append(all, stop(FoundAnomaly, "%s added and never removed, and not in the table: something is wrong with its log", spec.Counted(int64(anomalies), "file")))
 	}
 	for _, folder := range s.others {
 		if folder != icebergFolder {

@@ -189,7 +189,7 @@ func (e Explanation) Text(w io.Writer, paint plan.Paint) {
 		line("kept for %s: what left the table before %s may go", e.Keep, e.Cutoff.UTC().Format(time.RFC3339))
 	}
 	if e.Listed {
-		line("%s, written %s", size(e.Size), e.Written.UTC().Format(time.RFC3339))
+		line("%s, written %s", spec.RoughSize(e.Size), e.Written.UTC().Format(time.RFC3339))
 	}
 	for _, m := range e.History {
 		line("%s", m)

@@ -1,6 +1,10 @@
 package proof
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/flumendata/flumen-agent/spec"
+)
 
 // Finding is something about a table that a person should know.
 type Finding struct {
@@ -74,7 +78,7 @@ func stop(k Kind, format string, args ...any) Finding {
 func (r *Replay) doubts() []Finding {
 	var all []Finding
 	if lost := r.lost(); lost > 0 {
-		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, lacks %s that the log says %s live: whoever wrote it lost something; let Spark write another one", r.newest, count(int64(lost), "file"), is(lost)))
+		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, lacks %s that the log says %s live: whoever wrote it lost something; let Spark write another one", r.newest, spec.Counted(int64(lost), "file"), is(lost)))
 	}
 	if r.stale.n > 0 {
 		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, has files that the log says were removed: %s", r.newest, r.stale))

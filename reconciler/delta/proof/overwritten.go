@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // LogVersion is one version of a file of the log, in a store that keeps what is written again.
@@ -48,5 +50,5 @@ func wereCommits(n int) string {
 	if n == 1 {
 		return "1 commit was"
 	}
-	return count(int64(n), "commit") + " were"
+	return spec.Counted(int64(n), "commit") + " were"
 }

@@ -53,15 +53,15 @@ func (r *Removal) String() string {
 	if r.Undone {
 		return r.Removed.String() + " were removed and brought back"
 	}
-	text := fmt.Sprintf("removed %s; freed now: %s", r.Removed, size(r.Freed.Bytes))
+	text := fmt.Sprintf("removed %s; freed now: %s", r.Removed, spec.RoughSize(r.Freed.Bytes))
 	if later := r.Removed.Bytes - r.Freed.Bytes; later > 0 {
-		text += fmt.Sprintf("; freed %s: %s", r.later(), size(later))
+		text += fmt.Sprintf("; freed %s: %s", r.later(), spec.RoughSize(later))
 	}
 	if r.Spared > 0 {
-		text += fmt.Sprintf("; %s stayed, named or written again meanwhile", count(r.Spared, "file"))
+		text += fmt.Sprintf("; %s stayed, named or written again meanwhile", spec.Counted(r.Spared, "file"))
 	}
 	if r.Failed > 0 {
-		text += fmt.Sprintf("; the store did not remove %s", count(r.Failed, "file"))
+		text += fmt.Sprintf("; the store did not remove %s", spec.Counted(r.Failed, "file"))
 	}
 	return text
 }

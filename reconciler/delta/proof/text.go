@@ -29,7 +29,7 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	case n > 0 && r.Run != "":
 		r.sums(w)
 	case n > 0:
-		fmt.Fprintf(w, "%s: %s can go. Nothing was removed.\n", count(int64(n), "table"), r.Goes)
+		fmt.Fprintf(w, "%s: %s can go. Nothing was removed.\n", spec.Counted(int64(n), "table"), r.Goes)
 	}
 }
 
@@ -46,7 +46,7 @@ func (r Report) sums(w io.Writer) {
 			freed.plus(t.Removal.Freed)
 		}
 	}
-	fmt.Fprintf(w, "Run %s, %s: removed %s; freed now: %s.\n", r.Run, count(int64(len(r.Tables)), "table"), removed, size(freed.Bytes))
+	fmt.Fprintf(w, "Run %s, %s: removed %s; freed now: %s.\n", r.Run, spec.Counted(int64(len(r.Tables)), "table"), removed, spec.RoughSize(freed.Bytes))
 }
 
 func (a *Amount) plus(b Amount) {
@@ -128,7 +128,9 @@ func (t *Table) amounts() string {
 }
 
 // String is "1,204 files, 88.0 GiB".
-func (a Amount) String() string { return count(a.Files, "file") + ", " + size(a.Bytes) }
+func (a Amount) String() string {
+	return spec.Counted(a.Files, "file") + ", " + spec.RoughSize(a.Bytes)
+}
 
 // String is "412, 2026-10-23".
 func (v Version) String() string {
@@ -136,32 +138,6 @@ func (v Version) String() string {
 		return fmt.Sprint(v.Version)
 	}
 	return fmt.Sprintf("%d, %s", v.Version, v.At.UTC().Format("2006-01-02"))
-}
-
-// count is "1 file" or "1,204 files".
-func count(n int64, what string) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	if n != 1 {
-		what += "s"
-	}
-	return digits + " " + what
-}
-
-func size(n int64) string {
-	value, unit := float64(n), "B"
-	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
-		if value < 1024 {
-			break
-		}
-		value, unit = value/1024, next
-	}
-	if unit == "B" || value >= 100 {
-		return fmt.Sprintf("%.0f %s", value, unit)
-	}
-	return fmt.Sprintf("%.1f %s", value, unit)
 }
 
 func is(n int) string {

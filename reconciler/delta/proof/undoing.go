@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Undoing is what became of bringing back what a run has removed.
@@ -33,7 +34,7 @@ func (t UndoneTable) Err() error {
 	case t.Why != "":
 		return errors.New(t.Why)
 	case t.Missing > 0:
-		return fmt.Errorf("%s could not be brought back, such as %s", count(t.Missing, "file"), strings.Join(t.Examples, ", "))
+		return fmt.Errorf("%s could not be brought back, such as %s", spec.Counted(t.Missing, "file"), strings.Join(t.Examples, ", "))
 	}
 	return nil
 }
@@ -62,7 +63,7 @@ func (u Undoing) Text(w io.Writer, paint plan.Paint) {
 func (t UndoneTable) says(paint plan.Paint) string {
 	text := fmt.Sprintf("%s brought back", t.Restored)
 	if t.There > 0 {
-		text += fmt.Sprintf(", %s there already", count(t.There, "file"))
+		text += fmt.Sprintf(", %s there already", spec.Counted(t.There, "file"))
 	}
 	if err := t.Err(); err != nil {
 		return text + ": " + paint.On(plan.Red, err.Error())
