@@ -26,8 +26,10 @@ const (
 	stepRemove step = "remove" // these are about to be removed
 	stepDone   step = "done"   // these were, and left these marks
 	stepEnd    step = "end"    // the run is over
-	stepUndone step = "undone" // all was brought back
-	stepPurged step = "purged" // it cannot be undone any more
+
+	stepVerified step = "verified" // a later run has seen that all live files are there
+	stepUndone   step = "undone"   // all was brought back
+	stepPurged   step = "purged"   // it cannot be undone any more
 )
 
 // entry is a line of a journal. It is on disk before what it announces is done.
@@ -136,6 +138,7 @@ type past struct {
 	began   time.Time
 	batches []pastBatch
 	end     *entry // the last line, if the run has come to an end
+	seen    bool   // all live files were there afterwards
 	undone  bool
 	purged  bool
 }
@@ -190,6 +193,9 @@ func (p *past) hear(e entry) {
 		p.batch(e.Batch).mark(e.Files)
 	case stepEnd:
 		p.end = &e
+		p.seen = p.seen || e.Sum != nil && e.Sum.Verified
+	case stepVerified:
+		p.seen = true
 	case stepUndone:
 		p.undone, p.end = true, &e
 	case stepPurged:

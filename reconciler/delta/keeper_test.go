@@ -20,6 +20,7 @@ type keeper struct {
 	window time.Duration
 	names  func(context.Context) ([]proof.Entry, error)
 	tables []string
+	verify bool // what earlier runs did, and nothing else
 	paused func() string
 	ctx    context.Context
 }
@@ -53,7 +54,7 @@ func (k *keeper) look() {
 func (k *keeper) run() proof.Table {
 	k.Helper()
 	r, err := delta.Run(k.ctx, delta.RunOptions{
-		Options: k.options(), Batch: k.batch, Tables: k.tables,
+		Options: k.options(), Batch: k.batch, Tables: k.tables, OnlyVerify: k.verify,
 		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
 		Paused: func(context.Context) (string, error) {
 			if k.paused == nil {

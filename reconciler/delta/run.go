@@ -24,6 +24,8 @@ type RunOptions struct {
 	Paused func(ctx context.Context) (why string, err error)
 	// Tables are the names or places of those that are treated; none: all. All are planned.
 	Tables []string
+	// OnlyVerify verifies what earlier runs left unverified, and removes nothing.
+	OnlyVerify bool
 	// Batch is how many files go at once; 0: BatchFiles.
 	Batch int
 }
@@ -52,10 +54,11 @@ func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
 	}
 	others := len(r.Tables) - len(tables) // of the metastore alone, which come first
 	for i, t := range tables {
-		if t.rule.Mode == spec.ModeEnforce && !t.Excluded && o.treats(t) {
+		run.verifyEarlier(ctx, t)
+		if t.rule.Mode == spec.ModeEnforce && !t.Excluded && !o.OnlyVerify && o.treats(t) {
 			run.treat(ctx, t)
-			r.Tables[others+i] = t.Table
 		}
+		r.Tables[others+i] = t.Table
 	}
 	return r, nil
 }

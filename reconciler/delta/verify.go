@@ -13,38 +13,55 @@ import (
 func jitter(most time.Duration) time.Duration { return rand.N(most) + 1 }
 
 // verify looks at the table again. If a live file is missing, everything that this run removed is
-// brought back, and the table is locked.
+// brought back, and the table is locked. What nobody could look at is due: the next run does.
 func (s *sweep) verify(ctx context.Context, folder string) {
-	missing, err := s.missing(ctx)
-	if err == nil && missing == "" {
-		missing, err = s.missingElsewhere(ctx, folder)
-	}
+	missing, err := s.lost(ctx, folder)
 	switch {
 	case err != nil:
-		s.t.find(proof.FoundUnverified, proof.EffectStop, "nobody could look whether all live files are there: %v; the next report will: flumen-agent retention plan", err)
+		s.t.find(proof.FoundUnverified, proof.EffectStop, "nobody could look whether all live files are there: %v; the next run will look before anything else", err)
 		return
 	case missing == "":
 		s.t.Removal.Verified = true
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
-	says := fmt.Sprintf("after run %s: %s", s.run, missing)
-	s.t.Removal.Undone = true
-	if p, err := readJournal(folder); err != nil {
-		says += fmt.Sprintf("; what it removed could not be brought back: %v", err)
-		s.t.Removal.Undone = false
-	} else if u := (&undoing{s.in, s.at, p, s.journal, s.pace}).all(ctx); u.Err() != nil {
-		says += fmt.Sprintf("; what it removed could not all be brought back: %v; try again with flumen-agent retention undo %s", u.Err(), s.run)
-		s.t.Removal.Undone = false
-	} else {
-		says += "; everything that it removed was brought back"
+	p, err := readJournal(folder)
+	if err != nil {
+		s.mourn(s.run, fmt.Sprintf("%s; what it removed could not be brought back: %v", missing, err))
+		return
 	}
-	s.t.find(proof.FoundLost, proof.EffectCritical, "%s", says)
-	s.lock(says)
+	s.t.Removal.Undone = s.bringBack(ctx, p, s.journal, missing)
 }
 
-func (s *sweep) lock(why string) {
-	if err := s.t.memory.change(func(k *Known) { k.Lock, k.Clean = &Lock{s.t.now, why, s.run}, nil }); err != nil {
+// lost says what is missing that a run may have removed; "" if nothing is.
+func (s *sweep) lost(ctx context.Context, folder string) (string, error) {
+	missing, err := s.missing(ctx)
+	if err == nil && missing == "" {
+		missing, err = s.missingElsewhere(ctx, folder)
+	}
+	return missing, err
+}
+
+// bringBack undoes a run after which something is missing, and locks the table. It tells whether
+// all that the run removed is there again.
+func (s *sweep) bringBack(ctx context.Context, p *past, j *journal, missing string) bool {
+	u := (&undoing{s.in, s.at, p, j, s.pace}).all(context.WithoutCancel(ctx))
+	if err := u.Err(); err != nil {
+		s.mourn(p.Run, fmt.Sprintf("%s; what it removed could not all be brought back: %v; try again with flumen-agent retention undo %s", missing, err, p.Run))
+		return false
+	}
+	s.mourn(p.Run, missing+"; everything that it removed was brought back")
+	return true
+}
+
+// mourn says that something is missing after a run, and locks the table.
+func (s *sweep) mourn(run, what string) {
+	says := fmt.Sprintf("after run %s: %s", run, what)
+	s.t.find(proof.FoundLost, proof.EffectCritical, "%s", says)
+	s.lock(run, says)
+}
+
+func (s *sweep) lock(run, why string) {
+	if err := s.t.memory.change(func(k *Known) { k.Lock, k.Clean = &Lock{s.t.now, why, run}, nil }); err != nil {
 		s.t.find(proof.FoundLocked, proof.EffectStop, "it could not be locked: %v", err)
 	}
 }
