@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 
+	"github.com/flumendata/flumen-agent/spec/compose"
 	"github.com/flumendata/flumen-agent/spec/sealed"
 )
 
@@ -33,7 +33,7 @@ func (a *app) secretCommand() func(ctx context.Context, words []string) (string,
 	if a.programs.Environ == nil {
 		for name, value := range a.environ {
 			// The agent's own credentials are not for what the spec names.
-			if !strings.HasPrefix(name, "FLUMEN_") && !strings.HasPrefix(name, "SOPS_AGE_KEY") {
+			if !compose.Own(name) {
 				a.programs.Environ = append(a.programs.Environ, name+"="+value)
 			}
 		}

@@ -228,6 +228,14 @@ func (c *conversion) resolveEnvironment(s types.ServiceConfig) types.ServiceConf
 		c.envFault(c.service(s.Name, "env_file"), err)
 		return s
 	}
+	for _, f := range s.EnvFiles {
+		c.checkAsked(f.Path, f.Format, func(name string) (string, bool) {
+			if text := resolved.Services[s.Name].Environment[name]; text != nil {
+				return *text, true
+			}
+			return c.project.Environment.Resolve(name)
+		})
+	}
 	return resolved.Services[s.Name]
 }
 

@@ -51,6 +51,11 @@ func (l *load) addEnvironment(env environment, at place, files ...string) enviro
 		l.envFault(at, err)
 		l.broken = true
 	}
+	for _, file := range files {
+		if !isSealed(file) {
+			l.checkAsked(file, "", more.lookup)
+		}
+	}
 	return more
 }
 

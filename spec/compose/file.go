@@ -196,6 +196,9 @@ func (c *conversion) fileContent(h handout) (string, time.Time, bool) {
 // reads the warnings of a server that starts with half a configuration.
 func (c *conversion) fill(text string) (string, error) {
 	if unset := c.use(text, environment(c.project.Environment)); len(unset) > 0 {
+		if Own(unset[0]) {
+			return "", fmt.Errorf("variable %s is the agent's own, and a spec may not have it", unset[0])
+		}
 		return "", fmt.Errorf("variable %s is not set", unset[0])
 	}
 	return template.Substitute(text, c.project.Environment.Resolve)

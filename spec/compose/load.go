@@ -2,7 +2,6 @@ package compose
 
 import (
 	"context"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,7 @@ type Options struct {
 	File     string            // path of flumen.yaml
 	Project  string            // overrides `name`
 	Profiles []string          // services of these profiles are active
-	Environ  map[string]string // the process environment
+	Environ  map[string]string // the process environment; a spec sees nothing of it that is Own
 	Strict   bool              // warnings are errors
 	// Tree is what the spec lies in, if that is a checkout; nil: any file may be read.
 	Tree *Tree
@@ -60,10 +59,7 @@ type Loaded struct {
 func Load(ctx context.Context, o Options) (Loaded, error) {
 	// compose-go says in its log what is said here as a warning with its place.
 	logrus.SetLevel(logrus.ErrorLevel)
-	l := &load{options: o, env: maps.Clone(environment(o.Environ))}
-	if l.env == nil {
-		l.env = environment{}
-	}
+	l := &load{options: o, env: foreign(o.Environ)}
 	l.Variables = map[string]spec.Value{}
 	l.run(ctx)
 	l.forgetPublic()

@@ -63,7 +63,7 @@ func (l *load) unseal(content []byte, path string, at place) (sealed.Opened, boo
 
 // sealedEnv opens an env file that is encrypted. Its values are secret, but for those that
 // SOPS was told to leave open.
-func (l *load) sealedEnv(path string, at place, parse func(content []byte, into map[string]string) error) bool {
+func (l *load) sealedEnv(path string, at place, known dotenv.LookupFn, parse func(content []byte, into map[string]string) error) bool {
 	content, err := readRegular(path)
 	if err != nil {
 		l.fault(at, "", "%s cannot be read: %v", l.shown(path), reason(err))
@@ -76,6 +76,9 @@ func (l *load) sealedEnv(path string, at place, parse func(content []byte, into 
 	if opened.Kind == sealed.YAML || opened.Kind == sealed.JSON {
 		l.fault(at, "encrypt it as dotenv: sops --input-type dotenv --output-type dotenv", "%s is no env file: it is %s", l.shown(path), opened.Kind)
 		return false
+	}
+	for _, name := range asked(opened.Content, "", known) {
+		l.refuseOwn(at, name)
 	}
 	own := map[string]string{}
 	if err := parse(opened.Content, own); err != nil {
@@ -105,7 +108,7 @@ func (l *load) environmentOf(env environment, at place, files []string) (environ
 			text, ok := all[name]
 			return text, ok
 		}
-		if !l.sealedEnv(file, place{file: l.shown(file)}, func(content []byte, into map[string]string) error {
+		if !l.sealedEnv(file, place{file: l.shown(file)}, look, func(content []byte, into map[string]string) error {
 			vars, err := dotenv.ParseWithLookup(bytes.NewReader(content), look)
 			maps.Copy(into, vars)
 			maps.Copy(all, vars)
@@ -138,7 +141,7 @@ func (c *conversion) openEnvFiles(s types.ServiceConfig) (types.ServiceConfig, b
 		return "", false
 	}
 	for _, f := range s.EnvFiles {
-		if !c.sealedEnv(f.Path, c.service(s.Name, "env_file"), func(content []byte, into map[string]string) error {
+		if !c.sealedEnv(f.Path, c.service(s.Name, "env_file"), look, func(content []byte, into map[string]string) error {
 			return cmp.Or(dotenv.ParseWithFormat(bytes.NewReader(content), f.Path, into, look, f.Format),
 				dotenv.ParseWithFormat(bytes.NewReader(content), f.Path, sum, look, f.Format))
 		}) {

@@ -22,8 +22,12 @@ func within(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// outside refuses a path that leads out of the tree.
+// outside refuses a path that leads out of the tree, or to what processes were started with.
 func (l *load) outside(path string, at place, what string) bool {
+	if real, err := filepath.EvalSymlinks(path); err == nil && within(real, "/proc") {
+		l.fault(at, "name a file", "%s %s is of a process and no file, and nothing of processes is read", what, path)
+		return true
+	}
 	if l.readable(path) {
 		return false
 	}

@@ -24,6 +24,7 @@ func (l *load) checkSections() {
 		}
 		l.sections[i].plain = l.checkSchema(s)
 		l.checkServices(s)
+		l.checkPassed(s)
 	}
 	l.checkEmpty()
 }

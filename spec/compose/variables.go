@@ -96,12 +96,16 @@ func closing(text string) int {
 }
 
 // use records the variables that a text takes from env. It gives the names that
-// are neither set nor have a default.
+// are neither set nor have a default, and those of the agent's own.
 func (l *load) use(text string, env environment) (unset []string) {
 	for _, r := range references(text) {
 		value, set := env[r.name]
 		if set {
 			l.variable(r.name, value)
+		}
+		if !set && Own(r.name) {
+			unset = append(unset, r.name)
+			continue
 		}
 		given := set && (value != "" || !strings.HasPrefix(r.operator, ":"))
 		switch strings.TrimPrefix(r.operator, ":") {
@@ -139,11 +143,16 @@ func (l *load) substitute(text string, env environment, at place) string {
 		return text
 	}
 	for _, name := range l.use(text, env) {
+		if Own(name) {
+			l.refuseOwn(at, name)
+			continue
+		}
 		l.warn(at, "set it, or write ${"+name+":-default}", "variable %s is not set", name)
 	}
 	value, err := template.Substitute(text, env.lookup)
 	var missing *template.MissingRequiredError
 	switch {
+	case errors.As(err, &missing) && Own(missing.Variable): // said above
 	case errors.As(err, &missing):
 		l.fault(at, missing.Reason, "variable %s is required and not set", missing.Variable)
 		l.broken = true
