@@ -22,13 +22,15 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
-// upgraded are three services of which each is made anew by an upgrade: one with data, one
-// with a file copied in, one that waits for both.
+// upgraded are services of which each is made anew by an upgrade: one with data, one with a
+// file copied in, one that waits for both; and one in the network of the first, which is
+// made anew only because that one is.
 const upgraded = `name: %[1]s
 services:
   db: {image: '%[2]s', environment: {VERSION: '%[3]d'}, volumes: ['data:/data'], restart: always, stop_grace_period: 1s}
   api: {image: '%[2]s', environment: {VERSION: '%[3]d'}, configs: [conf], restart: unless-stopped, stop_grace_period: 1s}
   web: {image: '%[2]s', environment: {VERSION: '%[3]d'}, depends_on: {db: {condition: service_healthy}, api: {condition: service_healthy}}, stop_grace_period: 1s}
+  probe: {image: '%[2]s', network_mode: 'service:db', restart: always, stop_grace_period: 1s}
 volumes: {data: {}}
 configs: {conf: {content: 'version %[3]d'}}
 `
@@ -144,7 +146,8 @@ func (u *upgrade) containers() []container.InspectResponse {
 // state is what is there and how, the same for every project that is as it should be.
 func (u *upgrade) state() string {
 	var lines []string
-	for _, c := range u.containers() {
+	all := u.containers()
+	for _, c := range all {
 		health := "no health"
 		if c.State.Health != nil {
 			health = c.State.Health.Status
@@ -156,6 +159,11 @@ func (u *upgrade) state() string {
 		for name := range c.NetworkSettings.Networks {
 			networks = append(networks, name)
 		}
+		for _, host := range all {
+			if string(c.HostConfig.NetworkMode) == "container:"+host.ID {
+				networks = append(networks, "of "+host.Name)
+			}
+		}
 		lines = append(lines, fmt.Sprint(c.Name, " ", c.State.Running, " ", health, " ", c.HostConfig.RestartPolicy.Name, " ", mounts, " ", networks, " ", c.Config.Env))
 	}
 	slices.Sort(lines)
@@ -165,7 +173,7 @@ func (u *upgrade) state() string {
 // lost names the services of which there is no container any more, in whatever state.
 func (u *upgrade) lost() (services []string) {
 	all := u.containers()
-	for _, service := range []string{"db", "api", "web"} {
+	for _, service := range []string{"db", "api", "web", "probe"} {
 		if !slices.ContainsFunc(all, func(c container.InspectResponse) bool {
 			return c.Config.Labels["com.docker.compose.service"] == service
 		}) {
@@ -225,7 +233,7 @@ func TestUpgradeThatIsKilledAnywhereEndsTheSame(t *testing.T) {
 		undisturbed.apply(1)
 		undisturbed.killedAfter(0)
 		want, calls := undisturbed.state(), len(undisturbed.proxy.Mutations())
-		if calls < 18 { // each of three is at least made, stopped, renamed, started and removed
+		if calls < 24 { // each of four is at least made, stopped, renamed, started and removed
 			t.Fatalf("only %d calls change something: %v", calls, undisturbed.proxy.Mutations())
 		}
 		turns := make(chan struct{}, atOnce)

@@ -17,7 +17,7 @@ import (
 type knowledge struct {
 	engine     facts
 	refs       map[string]spec.Ref  // what the project's containers are found as, by ID
-	services   map[string]string    // by the ID and the name of the container that runs it
+	services   map[string]string    // by the ID and the name of its container
 	started    map[string]time.Time // the project's containers, by ID
 	handing    map[string]bool      // those that were handing over when a run broke off, by ID
 	networks   map[string]bool      // by ID; nil if they could not be listed

@@ -32,7 +32,7 @@ func (t *Target) observeContainers(ctx context.Context, want spec.Desired, k *kn
 	}
 	inspected := t.inspectContainers(ctx, sightings, seen.Blind, glance)
 	t.learnImages(ctx, want, inspected, k)
-	k.services = runners(all)
+	k.services = hosts(sightings)
 	k.started = map[string]time.Time{}
 	for _, c := range inspected {
 		k.started[c.ID] = startedAt(*c)
@@ -148,12 +148,16 @@ func (t *Target) inspectImages(ctx context.Context, names map[string]bool) map[s
 	return known
 }
 
-// runners tells which service each container runs, by its ID and by its name.
-func runners(all []container.Summary) map[string]string {
+// hosts tells which service each container is, by its ID and by its name. What a replacement
+// left beside the service's own container is none: who shares its namespaces has to move.
+func hosts(sightings []sighting) map[string]string {
 	services := map[string]string{}
-	for _, c := range all {
-		service := c.Labels[composeService]
-		services[c.ID], services[nameOf(c)] = service, service
+	for _, s := range sightings {
+		if s.extra() {
+			continue
+		}
+		service := s.summary.Labels[composeService]
+		services[s.summary.ID], services[s.name] = service, service
 	}
 	return services
 }

@@ -66,6 +66,9 @@ func identify(want spec.Desired, all []container.Summary) []sighting {
 	return found
 }
 
+// extra tells whether another container is the instance's own.
+func (s sighting) extra() bool { return s.ref != refOf(s.summary.Labels) }
+
 // candidates are the containers that may be the project's.
 func candidates(want spec.Desired, all []container.Summary) []sighting {
 	declared := map[string]bool{}

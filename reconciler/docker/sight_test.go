@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -77,6 +78,31 @@ func TestContainerThatAReplacementStoppedIsHandingOver(t *testing.T) {
 			for _, s := range identify(want, c.containers) {
 				if service := s.summary.Labels[composeService] == "old"; service && s.handing != c.want {
 					t.Errorf("%s as %s is handing over: %v", s.name, s.ref, s.handing)
+				}
+			}
+		})
+	}
+}
+
+func TestContainerThatWasReplacedIsNobodysHost(t *testing.T) {
+	ours := []string{labelProject, "p"}
+	want := spec.Desired{Project: "p", Tiers: []spec.Tier{{Resources: []spec.Resource{&spec.Service{Name: "a", Number: 1, Container: "p-a-1"}}}}}
+	prev, next := listed("p-a-1.prev", "a", "1", ours...), listed("p-a-1.next", "a", "1", ours...)
+	now := listed("p-a-1", "a", "1", labelProject, "p", labelReplaces, prev.ID)
+	for name, c := range map[string]struct {
+		containers []container.Summary
+		want       []string
+	}{
+		"alone":                   {[]container.Summary{now}, []string{now.ID}},
+		"with the one before it":  {[]container.Summary{now, prev}, []string{now.ID}},
+		"with the next one":       {[]container.Summary{now, next}, []string{now.ID}},
+		"the one before it alone": {[]container.Summary{prev}, []string{prev.ID}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			known := hosts(identify(want, c.containers))
+			for _, one := range c.containers {
+				if _, host := known[one.ID]; host != slices.Contains(c.want, one.ID) {
+					t.Errorf("%s is a host: %v", nameOf(one), host)
 				}
 			}
 		})
