@@ -20,6 +20,10 @@ var errNewer = errors.New("something newer is to be done")
 // holdAgain is how often an agent that only looks tries to become the one that acts.
 const holdAgain = 2 * time.Second
 
+// inFull is how long glances may follow one another: what nobody has told of is found within it,
+// or within an interval if that is longer.
+const inFull = 10 * time.Minute
+
 // Agent keeps a system at its desired state: it converges whenever something says
 // that there may be something to do, one run at a time.
 type Agent struct {
@@ -61,6 +65,7 @@ type Agent struct {
 	past    []spec.Desired // that became ready while this agent ran, newest first
 	retry   backoff
 	ran     time.Time       // when the last run began
+	looked  time.Time       // when the last one began that did not only glance
 	calm    bool            // it found all in sync
 	said    string          // the last condition that was logged, so that each is said once
 	held    bool            // this agent is the one that changes the project
@@ -243,7 +248,9 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 	e := a.choose(parent)
 	under := &underWay{}
 	o := a.options(e, why)
-	a.ran = time.Now()
+	if a.ran = time.Now(); !o.Glance {
+		a.looked = a.ran
+	}
 	good, _ := a.standing.LastGood() // here, since the run has a goroutine of its own
 	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want, good) }, under.listen
 	watches := a.watches(e.want)
@@ -285,8 +292,9 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 // options are those of a run that begins now.
 func (a *Agent) options(e enforcement, why string) Options {
 	onTime := time.Since(a.ran) < 2*a.Interval // else this process slept, and events may be lost
+	next := time.Since(a.looked) + a.Interval  // how long ago that will be when the next run may look
 	return Options{
-		Glance:  why == "interval" && a.calm && onTime,
+		Glance:  why == "interval" && a.calm && onTime && next <= inFull,
 		Trigger: why, Refresh: e.fresh && a.had != e.want.Revision.ID, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
 		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}

@@ -48,7 +48,7 @@ func (t *teller) Glance(ctx context.Context, want spec.Desired) (drift.Observed,
 func TestOnlyAnAgentThatIsCalmGlances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &teller{world: newWorld()}
-		b := startWith(t, w.world, desired("1", []*spec.Service{service("db")}), func(a *Agent) { a.Reconciler.Targets = []Target{w} })
+		b := startWith(t, w.world, desired("1", []*spec.Service{service("db")}), func(a *Agent) { a.Reconciler.Targets, a.Interval = []Target{w}, time.Minute })
 		defer b.stop()
 		after := func(what string, want ...string) {
 			t.Helper()
@@ -58,17 +58,60 @@ func TestOnlyAnAgentThatIsCalmGlances(t *testing.T) {
 			}
 		}
 		after("start", "look", "look")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		after("the first interval", "look") // the run before has done something
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		after("the second interval", "glance")
 		b.look("service/db: was updated")
 		after("an event", "look")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		w.stop(ref("db"))
 		w.taken()
-		time.Sleep(time.Hour)
+		time.Sleep(time.Minute)
 		after("what a glance sees amiss", "glance", "look", "look")
 		indexOf(t, b.did(), "start service/db")
 	})
+}
+
+// deaf is a world that does not tell of changes, though it should: a glance shows what was seen
+// by the last look.
+type deaf struct {
+	*world
+	seen drift.Observed
+}
+
+func (d *deaf) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	var err error
+	d.seen, err = d.world.Observe(ctx, want)
+	return d.seen, err
+}
+
+func (d *deaf) Glance(context.Context, spec.Desired) (drift.Observed, error) { return d.seen, nil }
+
+func TestChangeThatNobodyTellsOfIsFoundWithinTenMinutesOrTheInterval(t *testing.T) {
+	for interval, most := range map[time.Duration]time.Duration{
+		10 * time.Second: 10 * time.Minute, time.Minute: 10 * time.Minute, 4 * time.Minute: 10 * time.Minute,
+		7 * time.Minute: 10 * time.Minute, 10 * time.Minute: 10 * time.Minute, time.Hour: time.Hour,
+	} {
+		t.Run(interval.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				b := startWith(t, w, desired("1", []*spec.Service{service("db")}), func(a *Agent) {
+					a.Reconciler.Targets, a.Interval = []Target{&deaf{world: w}}, interval
+				})
+				defer b.stop()
+				for i := range 20 { // at different moments between two looks
+					time.Sleep(time.Duration(i) * 37 * time.Second)
+					synctest.Wait()
+					acts := len(b.did())
+					w.stop(ref("db"))
+					time.Sleep(most)
+					synctest.Wait()
+					if len(b.did()) == acts {
+						t.Fatalf("not found after %s", most)
+					}
+				}
+			})
+		})
+	}
 }

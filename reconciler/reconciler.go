@@ -40,7 +40,7 @@ type Options struct {
 	// revision.
 	KeepMoved bool
 	// Glance: all was in sync at the last run, nothing is known to have happened since, and
-	// a glance may show that it still is.
+	// a glance may show that it still is; it is not long since everything was looked at.
 	Glance bool
 	// GoingBack: want was in force before, so what was added since may all go.
 	GoingBack bool

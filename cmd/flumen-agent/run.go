@@ -55,6 +55,11 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Converge, and keep watching (the default)",
 		Long: `Converges to the spec and keeps it so: on every change of the spec or of a file it
 mounts, when a container is stopped, killed or removed by hand, and once per interval.
+
+Each interval everything is listed, and what the list or the engine's events tell of is
+inspected. All else is inspected at least every ten minutes, or every interval if that is
+longer: a change of which the engine tells nothing is found within that time.
+
 A spec that does not load leaves what runs alone. What failed is tried again after a
 while, or as soon as the spec changes.
 
@@ -241,7 +246,8 @@ func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) erro
 	return a.conclude(rep)
 }
 
-// readAgain is how long a spec that was read counts, when the watcher tells of no change.
+// readAgain is within what time a spec is read again of which the watcher tells no change; within
+// an interval if that is longer.
 const readAgain = 10 * time.Minute
 
 // watched is the file that an agent follows, with all that it is made of.
@@ -262,7 +268,7 @@ type watched struct {
 // load reads the spec if it may have changed, and has the watcher follow all files that were
 // read.
 func (w *watched) load(ctx context.Context) (spec.Desired, error) {
-	if changed := w.changed.Swap(false); !changed && !w.blind.Load() && w.want.Project != "" && time.Since(w.read) < readAgain {
+	if changed := w.changed.Swap(false); !changed && !w.blind.Load() && w.want.Project != "" && time.Since(w.read)+w.settings.interval <= readAgain {
 		return w.want, nil
 	}
 	loaded, err := w.app.load(ctx)

@@ -11,17 +11,12 @@ import (
 	"github.com/docker/docker/api/types/events"
 )
 
-const (
-	// inFull is how long what was seen of a container may stand for it: by then it is
-	// inspected again, whatever the engine has told.
-	inFull = 10 * time.Minute
-	// catchUp is how long after the engine has begun to answer its events may be wanting.
-	catchUp = time.Second
-)
+// catchUp is how long after the engine has begun to answer its events may be wanting.
+const catchUp = time.Second
 
 // recent is what containers looked like when they were inspected, as long as the engine would
 // have told of a change: all that an inspection shows changes with an event. It holds nothing
-// while no events are heard.
+// while no events are heard. For how long glances may rely on it is the agent's to know.
 type recent struct {
 	mu    sync.Mutex
 	from  time.Time // events are complete from then on; zero: none are heard
@@ -92,7 +87,6 @@ func (r *recent) keep(turn int, all map[string]glimpse) {
 			r.seen[id] = g
 		}
 	}
-	maps.DeleteFunc(r.seen, func(_ string, g glimpse) bool { return time.Since(g.at) > inFull })
 }
 
 // of gives a container as it was seen, if it still is as it was listed then.
@@ -100,7 +94,7 @@ func (r *recent) of(c container.Summary) (container.InspectResponse, bool) {
 	r.mu.Lock()
 	g, ok := r.seen[c.ID]
 	r.mu.Unlock()
-	return g.container, ok && time.Since(g.at) <= inFull && g.listed == outside(c)
+	return g.container, ok && g.listed == outside(c)
 }
 
 // newGlimpse leaves out what an engine keeps of the runs of a health check: that is long, and

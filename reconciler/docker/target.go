@@ -53,6 +53,7 @@ func (t *Target) Kinds() []spec.Kind {
 
 // Observe looks at everything the spec names or the project owns.
 func (t *Target) Observe(ctx context.Context, want spec.Desired) (drift.Observed, error) {
+	t.recent.forget() // what it finds is all that is kept
 	return t.observe(ctx, want, false)
 }
 
