@@ -73,6 +73,8 @@ type Agent struct {
 	asking  []state.Request // that wait for the next run to end
 	unkept  string          // why the memory cannot be written
 
+	unrecorded []report.Report // the runs that could not be written
+
 	mu       sync.Mutex // what follows is changed by Run's goroutine and read by others
 	memory   *state.Store
 	happened map[spec.Ref]happening // by others, the last of each
@@ -146,6 +148,7 @@ func (a *Agent) pass(ctx context.Context, why string) {
 	if a.hold(ctx); !a.held && why == "interval" && time.Since(a.ran) < a.Interval-a.Interval/10 {
 		return // it was only about holding
 	}
+	a.regain(ctx)
 	a.hear(ctx)
 	a.endPause()
 	for ctx.Err() == nil {

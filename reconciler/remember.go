@@ -12,6 +12,9 @@ import (
 // StandingNote is the name under which a Standing is remembered.
 const StandingNote = "standing"
 
+// mostUnrecorded bounds how many runs are kept in mind while the memory cannot be written.
+const mostUnrecorded = 100
+
 // wake recalls what an earlier agent knew. Without memory the agent goes on with what it
 // finds out itself.
 func (a *Agent) wake(ctx context.Context) {
@@ -23,6 +26,11 @@ func (a *Agent) wake(ctx context.Context) {
 		a.Log.Error("no memory, so history, pause, pin and quarantine last only as long as this agent", "err", err)
 		return
 	}
+	a.takeOver(ctx, memory)
+}
+
+// takeOver has what a memory holds be what this agent knows.
+func (a *Agent) takeOver(ctx context.Context, memory *state.Store) {
 	var s Standing
 	if err := memory.Recall(ctx, StandingNote, &s); err != nil {
 		a.Log.Error("memory cannot be read, so history, pause, pin and quarantine begin anew", "err", err)
@@ -41,12 +49,44 @@ func (a *Agent) wake(ctx context.Context) {
 	a.mu.Unlock()
 }
 
+// regain opens the memory anew if it could not be opened or written, or its file is not on the
+// disk any more. What the agent has not read yet counts then; what it had read it has in mind,
+// and writes again.
+func (a *Agent) regain(ctx context.Context) {
+	if a.memory == nil || a.unkept == "" && !a.memory.Lost() {
+		return
+	}
+	unread := a.memory.Fleeting()
+	broken, err := a.memory.Reopen(ctx)
+	if broken != nil {
+		a.Log.Warn(broken.Error())
+	}
+	switch {
+	case err != nil && !unread: // else it was said at the start
+		a.sayUnkept(err.Error())
+	case err == nil && unread:
+		a.Log.Info("memory can be opened now")
+		a.takeOver(ctx, a.memory)
+	case err == nil && a.unkept == "":
+		a.Log.Warn("memory was gone from the disk, and begins anew with what this agent knows")
+	}
+}
+
 // keep remembers a run, and what is known after it.
 func (a *Agent) keep(ctx context.Context, rep report.Report) {
 	a.save(ctx)
 	if len(rep.Steps) > 0 {
-		a.write(func(m *state.Store) error { return m.Record(ctx, rep) })
+		a.unrecorded = append(a.unrecorded[max(0, len(a.unrecorded)-mostUnrecorded+1):], rep)
 	}
+	a.write(func(m *state.Store) error {
+		for len(a.unrecorded) > 0 {
+			if err := m.Record(ctx, a.unrecorded[0]); err != nil {
+				return err
+			}
+			a.unrecorded = a.unrecorded[1:]
+		}
+		return nil
+	})
 }
 
 // save remembers what is known now.
@@ -67,7 +107,16 @@ func (a *Agent) write(do func(*state.Store) error) {
 	if err := do(a.memory); err != nil {
 		fault = err.Error()
 	}
-	if fault != "" && fault != a.unkept {
+	a.sayUnkept(fault)
+}
+
+// sayUnkept says once that the memory cannot be written, and that it can be again.
+func (a *Agent) sayUnkept(fault string) {
+	switch {
+	case (fault == "") == (a.unkept == ""):
+	case fault == "":
+		a.Log.Info("memory can be written again")
+	default:
 		a.Log.Error("memory cannot be written; until it can, a new agent would not know what this one does", "err", fault)
 	}
 	a.unkept = fault

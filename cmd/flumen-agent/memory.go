@@ -51,7 +51,7 @@ func (a *app) openMemory(ctx context.Context, engineID, project string) (*state.
 func (a *app) readMemory(ctx context.Context, engineID, project string) (*state.Store, error) {
 	m, err := state.Read(ctx, a.memoryPath(engineID, project))
 	if errors.Is(err, fs.ErrNotExist) {
-		return state.OpenInMemory(ctx, state.Options{})
+		return state.OpenInMemory(ctx, "", state.Options{})
 	}
 	return m, err
 }
@@ -62,8 +62,8 @@ func (a *app) agentMemory(ctx context.Context, engineID, project string) (*state
 	if err == nil {
 		return m, nil
 	}
-	a.warn(err.Error() + "; until the next start the agent keeps in mind what it would have written")
-	return state.OpenInMemory(ctx, state.Options{Hide: a.hideInJSON})
+	a.warn(err.Error() + "; history, pause, pin and quarantine of before are not known, and until it can be opened the agent keeps in mind what it would have written")
+	return state.OpenInMemory(ctx, a.memoryPath(engineID, project), state.Options{Hide: a.hideInJSON})
 }
 
 // noteRun remembers a run that a person asked for. That it cannot be remembered changes

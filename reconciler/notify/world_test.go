@@ -122,7 +122,7 @@ func start(t *testing.T, m notify.Memory, all ...notify.Receiver) (n *notify.Not
 // memory is one that forgets at the end of the test.
 func memory(t *testing.T) *state.Store {
 	t.Helper()
-	m, err := state.OpenInMemory(t.Context(), state.Options{})
+	m, err := state.OpenInMemory(t.Context(), "", state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

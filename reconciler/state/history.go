@@ -27,7 +27,7 @@ func (s *Store) Record(ctx context.Context, rep report.Report) error {
 	if err != nil {
 		return fmt.Errorf("record a run: %w", err)
 	}
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = change(ctx, s.db.Load(), func(tx *sql.Tx) error {
 		added, err := tx.ExecContext(ctx, "INSERT INTO runs (at, report) VALUES (?, ?)", rep.At.UnixNano(), s.hide(text))
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func (s *Store) Record(ctx context.Context, rep report.Report) error {
 	if err != nil {
 		return fmt.Errorf("record a run: %w", err)
 	}
-	_, err = s.db.ExecContext(ctx, "PRAGMA incremental_vacuum")
+	_, err = s.db.Load().ExecContext(ctx, "PRAGMA incremental_vacuum")
 	return err
 }
 
@@ -92,7 +92,7 @@ func (s *Store) Run(ctx context.Context, id int64) (report.Past, error) {
 }
 
 func (s *Store) runs(ctx context.Context, query string, args ...any) ([]report.Past, error) {
-	rows, err := s.db.QueryContext(ctx, query, args...)
+	rows, err := s.db.Load().QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}

@@ -14,7 +14,7 @@ func (s *Store) Remember(ctx context.Context, name string, value any) error {
 	if err != nil {
 		return fmt.Errorf("remember %s: %w", name, err)
 	}
-	_, err = s.db.ExecContext(ctx, "INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, s.hide(text))
+	_, err = s.db.Load().ExecContext(ctx, "INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, s.hide(text))
 	if err != nil {
 		return fmt.Errorf("remember %s: %w", name, err)
 	}
@@ -25,7 +25,7 @@ func (s *Store) Remember(ctx context.Context, name string, value any) error {
 // is if nothing was.
 func (s *Store) Recall(ctx context.Context, name string, into any) error {
 	var text []byte
-	err := s.db.QueryRowContext(ctx, "SELECT value FROM notes WHERE name = ?", name).Scan(&text)
+	err := s.db.Load().QueryRowContext(ctx, "SELECT value FROM notes WHERE name = ?", name).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

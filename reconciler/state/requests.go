@@ -28,7 +28,7 @@ func (s *Store) Ask(ctx context.Context, verb string, args any) (id int64, err e
 	if err != nil {
 		return 0, fmt.Errorf("ask the agent to %s: %w", verb, err)
 	}
-	added, err := s.db.ExecContext(ctx, "INSERT INTO requests (at, verb, args) VALUES (?, ?, ?)", time.Now().UnixNano(), verb, s.hide(text))
+	added, err := s.db.Load().ExecContext(ctx, "INSERT INTO requests (at, verb, args) VALUES (?, ?, ?)", time.Now().UnixNano(), verb, s.hide(text))
 	if err != nil {
 		return 0, fmt.Errorf("ask the agent to %s: %w", verb, err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) Ask(ctx context.Context, verb string, args any) (id int64, err e
 
 // Asked are the requests that have no answer, oldest first.
 func (s *Store) Asked(ctx context.Context) ([]Request, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT id, at, verb, args FROM requests WHERE answer IS NULL ORDER BY id")
+	rows, err := s.db.Load().QueryContext(ctx, "SELECT id, at, verb, args FROM requests WHERE answer IS NULL ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read the requests: %w", err)
 	}
@@ -59,7 +59,7 @@ func (s *Store) Asked(ctx context.Context) ([]Request, error) {
 func (s *Store) Answer(ctx context.Context, id int64, answer any) error {
 	text, err := json.Marshal(answer)
 	if err == nil {
-		_, err = s.db.ExecContext(ctx, "UPDATE requests SET answer = ? WHERE id = ?", s.hide(text), id)
+		_, err = s.db.Load().ExecContext(ctx, "UPDATE requests SET answer = ? WHERE id = ?", s.hide(text), id)
 	}
 	if err != nil {
 		return fmt.Errorf("answer a request: %w", err)
@@ -69,7 +69,7 @@ func (s *Store) Answer(ctx context.Context, id int64, answer any) error {
 
 // Withdraw takes a request away, answered or not.
 func (s *Store) Withdraw(ctx context.Context, id int64) error {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM requests WHERE id = ?", id); err != nil {
+	if _, err := s.db.Load().ExecContext(ctx, "DELETE FROM requests WHERE id = ?", id); err != nil {
 		return fmt.Errorf("withdraw a request: %w", err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func (s *Store) Withdraw(ctx context.Context, id int64) error {
 // WithdrawAll takes all requests away: those that an agent finds when it starts were
 // meant for one that is no more.
 func (s *Store) WithdrawAll(ctx context.Context) error {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM requests"); err != nil {
+	if _, err := s.db.Load().ExecContext(ctx, "DELETE FROM requests"); err != nil {
 		return fmt.Errorf("withdraw the requests of before: %w", err)
 	}
 	return nil
@@ -109,7 +109,7 @@ func (s *Store) Await(ctx context.Context, id int64, answer any, someone func() 
 }
 
 func (s *Store) answer(ctx context.Context, id int64) ([]byte, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT answer FROM requests WHERE id = ?", id)
+	rows, err := s.db.Load().QueryContext(ctx, "SELECT answer FROM requests WHERE id = ?", id)
 	if err != nil {
 		return nil, fmt.Errorf("look for the answer: %w", err)
 	}

@@ -13,10 +13,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver
@@ -56,12 +58,13 @@ const busyTimeout = 5 * time.Second
 // Store is an open memory. Its methods may be called from several goroutines, and several
 // processes may have the same file open.
 type Store struct {
-	db   *sql.DB
-	hide func(json []byte) []byte
-	path string // "" for one in memory
+	db      atomic.Pointer[sql.DB]
+	options Options
+	path    string // "" for one that is in memory and stays there
 
 	mu   sync.Mutex
-	seen [2]stamp // of the file and its log, when Stirred was called last
+	file fs.FileInfo // that was opened; nil: none, all is in memory
+	seen [2]stamp    // of the file and its log, when Stirred was called last
 }
 
 // stamp is how a file looks from outside.
@@ -106,9 +109,48 @@ func Open(ctx context.Context, path string, o Options) (s *Store, broken *Broken
 }
 
 // OpenInMemory gives a Store that forgets everything when the process ends: for where
-// nothing can be written.
-func OpenInMemory(ctx context.Context, o Options) (*Store, error) {
-	return prepare(ctx, "file::memory:", o)
+// nothing can be written. path is the file that Reopen opens when that has changed; it may be
+// empty.
+func OpenInMemory(ctx context.Context, path string, o Options) (*Store, error) {
+	db, err := prepare(ctx, "file::memory:")
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, options: o}
+	s.db.Store(db)
+	return s, nil
+}
+
+// Fleeting tells whether everything is in memory, and what is on disk is not known.
+func (s *Store) Fleeting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file == nil
+}
+
+// Lost tells whether the file that was opened is not, or no longer, the one on the disk: it was
+// removed, something was mounted over it, or it could not be opened yet.
+func (s *Store) Lost() bool {
+	if s.path == "" {
+		return false
+	}
+	now, err := os.Stat(s.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file == nil || err != nil || !os.SameFile(s.file, now)
+}
+
+// Reopen opens the file anew, as Open does; what the file says counts from then on. With an error
+// the Store goes on as it was.
+func (s *Store) Reopen(ctx context.Context) (*Broken, error) {
+	anew, broken, err := Open(ctx, s.path, s.options)
+	if err != nil {
+		return broken, err
+	}
+	s.mu.Lock()
+	s.file, s.seen = anew.file, [2]stamp{}
+	s.mu.Unlock()
+	return broken, s.db.Swap(anew.db.Load()).Close()
 }
 
 // Read opens a memory that is there, and errs with fs.ErrNotExist if none is.
@@ -125,21 +167,23 @@ func open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the agent's memory: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	file, err := f.Stat()
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("open the agent's memory: %w", err)
 	}
-	s, err := prepare(ctx, "file:"+(&url.URL{Path: path}).EscapedPath(), o)
+	db, err := prepare(ctx, "file:"+(&url.URL{Path: path}).EscapedPath())
 	if err != nil {
 		return nil, fmt.Errorf("open the agent's memory %s: %w", path, err)
 	}
-	s.path = path
+	s := &Store{path: path, options: o, file: file}
+	s.db.Store(db)
 	return s, nil
 }
 
 // Stirred tells whether somebody may have written since it was called last. It costs two
 // looks at the file system; two writes within a few milliseconds may count as one.
 func (s *Store) Stirred() bool {
-	if s.path == "" {
+	if s.Fleeting() {
 		return false // nobody else can write
 	}
 	var now [2]stamp
@@ -156,7 +200,7 @@ func (s *Store) Stirred() bool {
 }
 
 // prepare connects, checks the file and makes the tables that are not there.
-func prepare(ctx context.Context, name string, o Options) (*Store, error) {
+func prepare(ctx context.Context, name string) (*sql.DB, error) {
 	pragmas := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "journal_size_limit(1048576)",
@@ -167,24 +211,28 @@ func prepare(ctx context.Context, name string, o Options) (*Store, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1) // one writer at a time is enough, and one cache
-	s := &Store{db: db, hide: o.Hide}
-	if s.hide == nil {
-		s.hide = func(json []byte) []byte { return json }
-	}
-	if err := errors.Join(s.check(ctx), s.migrate(ctx)); err != nil {
+	if err := errors.Join(check(ctx, db), migrate(ctx, db)); err != nil {
 		db.Close()
 		return nil, err
 	}
-	return s, nil
+	return db, nil
+}
+
+// hide takes the secrets out of a JSON text.
+func (s *Store) hide(text []byte) []byte {
+	if s.options.Hide == nil {
+		return text
+	}
+	return s.options.Hide(text)
 }
 
 // Close closes the file. What was written is there.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return s.db.Load().Close() }
 
 // check finds a file that was damaged.
-func (s *Store) check(ctx context.Context) error {
+func check(ctx context.Context, db *sql.DB) error {
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return err
 	}
 	if verdict != "ok" {
@@ -193,8 +241,8 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) migrate(ctx context.Context) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
+func migrate(ctx context.Context, db *sql.DB) error {
+	return change(ctx, db, func(tx *sql.Tx) error {
 		var have int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
 			return err
@@ -211,8 +259,8 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // change does several things, or none of them.
-func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+func change(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
