@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,14 @@ type Retention struct {
 	Metastore Metastore
 	Defaults  RetentionRule
 	Rules     []RetentionRule // the first that matches is the one
+}
+
+// When is the schedule with its time zone, in one text as cron has it; "" is never.
+func (r Retention) When() string {
+	if r.Schedule == "" || strings.Contains(r.Schedule, "TZ=") {
+		return r.Schedule
+	}
+	return "CRON_TZ=" + cmp.Or(r.Timezone, "UTC") + " " + r.Schedule
 }
 
 // Discovery is a place below which every Delta table is found.

@@ -198,7 +198,7 @@ func (c *clocked) checks(by time.Duration) {
 	if !within(90*time.Second, func() bool {
 		reports, _ := filepath.Glob(filepath.Join(c.dir, "reports", reportPrefix+"*.json"))
 		return slices.ContainsFunc(reports, func(name string) bool {
-			at, ok := madeAt(filepath.Base(name))
+			at, ok := madeAt(filepath.Base(name), reportPrefix)
 			return ok && time.Until(at.Add(-by)).Abs() < 2*time.Minute
 		})
 	}) {

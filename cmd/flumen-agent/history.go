@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 error.`,
 				if err != nil {
 					return err
 				}
-				return a.show(report.History{Project: c.want.Project, Runs: runs})
+				return a.show(report.History{Project: c.want.Project, Runs: runs, Retention: a.retentionOf(c.want, limit)})
 			})
 		},
 	}

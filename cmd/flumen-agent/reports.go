@@ -14,13 +14,15 @@ import (
 
 	"github.com/flumendata/flumen-agent/drift/schedule"
 	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/status"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
 const (
-	reportPrefix = "drift-"
+	reportPrefix      = "drift-"
+	tableReportPrefix = "retention-"
 	// reportTime is how a report's name says when it was made. It has no colon, which
 	// some file systems refuse, and sorts by time.
 	reportTime   = "20060102T150405Z"
@@ -105,13 +107,48 @@ func (a *app) writeReports(r spec.Reports, check report.Check) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{reportPrefix + check.At.UTC().Format(reportTime), latestReport} {
-			if err := writeAtomically(filepath.Join(r.Dir, name+extensions[format]), text); err != nil {
-				return fmt.Errorf("write a drift report: %w", err)
-			}
+		if err := writeReport(r.Dir, extensions[format], text, reportPrefix+check.At.UTC().Format(reportTime), latestReport); err != nil {
+			return fmt.Errorf("write a drift report: %w", err)
 		}
 	}
 	return removeReports(r, check.At)
+}
+
+// writeTableReport writes what became of Delta tables beside the drift reports, as text and JSON.
+func (a *app) writeTableReport(want spec.Desired, one proof.Report) error {
+	r := want.Checks.Reports
+	if r.Dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of reports: %w", err)
+	}
+	var text bytes.Buffer
+	one.Text(&text, false)
+	plain, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	var inJSON bytes.Buffer
+	if err := json.Indent(&inJSON, a.hideInJSON(plain), "", "  "); err != nil {
+		return err
+	}
+	names := []string{tableReportPrefix + one.At.UTC().Format(reportTime), tableReportPrefix + latestReport}
+	err = errors.Join(
+		writeReport(r.Dir, ".txt", []byte(a.stdout.Mask(text.String())), names...),
+		writeReport(r.Dir, ".json", append(inJSON.Bytes(), '\n'), names...),
+	)
+	return errors.Join(err, removeReports(r, one.At))
+}
+
+// writeReport writes the same text under several names.
+func writeReport(dir, extension string, text []byte, names ...string) error {
+	for _, name := range names {
+		if err := writeAtomically(filepath.Join(dir, name+extension), text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // renderReport writes a check in one format, without its secrets.
@@ -156,8 +193,8 @@ func writeAtomically(path string, text []byte) error {
 }
 
 // madeAt reads from a file's name when the report in it was made. Other files have none.
-func madeAt(name string) (time.Time, bool) {
-	text, ok := strings.CutPrefix(strings.TrimSuffix(name, filepath.Ext(name)), reportPrefix)
+func madeAt(name, prefix string) (time.Time, bool) {
+	text, ok := strings.CutPrefix(strings.TrimSuffix(name, filepath.Ext(name)), prefix)
 	at, err := time.Parse(reportTime, text)
 	return at, ok && err == nil
 }
@@ -166,7 +203,7 @@ func madeAt(name string) (time.Time, bool) {
 func lastReport(dir string) (last time.Time) {
 	entries, _ := os.ReadDir(dir) // one that is not there has none
 	for _, e := range entries {
-		if at, ok := madeAt(e.Name()); ok && at.After(last) {
+		if at, ok := madeAt(e.Name(), reportPrefix); ok && at.After(last) {
 			last = at
 		}
 	}
@@ -178,12 +215,14 @@ func lastReport(dir string) (last time.Time) {
 func removeReports(r spec.Reports, now time.Time) error {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil {
-		return fmt.Errorf("look for old drift reports: %w", err)
+		return fmt.Errorf("look for old reports: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {
-		if at, ok := madeAt(e.Name()); ok && now.Sub(at) > r.Keep {
-			errs = append(errs, os.Remove(filepath.Join(r.Dir, e.Name())))
+		for _, prefix := range []string{reportPrefix, tableReportPrefix} {
+			if at, ok := madeAt(e.Name(), prefix); ok && now.Sub(at) > r.Keep {
+				errs = append(errs, os.Remove(filepath.Join(r.Dir, e.Name())))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -73,37 +73,39 @@ func retentionExit(r proof.Report) error {
 }
 
 func (a *app) planRetention(ctx context.Context) (report proof.Report, err error) {
-	err = a.lookAtTables(ctx, func(o delta.Options) error {
+	want, err := a.loadRetention(ctx)
+	if err != nil {
+		return report, err
+	}
+	progress := a.retentionProgress()
+	defer progress.end()
+	began := time.Now().Round(0)
+	err = a.lookAtTables(ctx, want, progress.tell, func(o delta.Options) error {
 		report, err = delta.Plan(ctx, o)
 		return err
 	})
+	a.noteLook(want.Project, began, report, err)
 	return report, err
 }
 
-// lookAtTables loads the spec and has its tables looked at. What cannot be remembered is looked
-// at all the same.
-func (a *app) lookAtTables(ctx context.Context, look func(delta.Options) error) error {
-	want, err := a.loadRetention(ctx)
-	if err != nil {
-		return err
-	}
+// lookAtTables has the tables of a spec looked at. What cannot be remembered is looked at all the
+// same.
+func (a *app) lookAtTables(ctx context.Context, want spec.Desired, tell func(delta.Progress), look func(delta.Options) error) error {
 	memory := a.retentionMemory(want.Project)
 	if err := memory.Check(); err != nil {
 		a.warn(fmt.Sprintf("this report lets no run begin, since it cannot be remembered: %v", err))
 		memory = nil
 	}
-	return a.tableOptions(ctx, want, memory, look)
+	return a.tableOptions(ctx, want, memory, tell, look)
 }
 
 // tableOptions opens what the tables of a spec are looked at by, for as long as look takes.
-func (a *app) tableOptions(ctx context.Context, want spec.Desired, memory *delta.Memory, look func(delta.Options) error) error {
+func (a *app) tableOptions(ctx context.Context, want spec.Desired, memory *delta.Memory, tell func(delta.Progress), look func(delta.Options) error) error {
 	debug.SetGCPercent(gcPercent)
 	places, unseen, done := a.places(ctx, want)
 	defer done()
-	progress := a.retentionProgress()
-	defer progress.end()
 	return look(delta.Options{
-		Places: places, Unseen: unseen, Retention: want.Retention, Names: a.tableNames(want), Now: time.Now, Progress: progress.tell, Memory: memory,
+		Places: places, Unseen: unseen, Retention: want.Retention, Names: a.tableNames(want), Now: time.Now, Progress: tell, Memory: memory,
 	})
 }
 

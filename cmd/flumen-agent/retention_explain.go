@@ -27,7 +27,13 @@ Exit codes: 0 it stays or is not there, 2 it may go, 1 error.`,
 				return err
 			}
 			var e proof.Explanation
-			err = a.lookAtTables(cmd.Context(), func(o delta.Options) (err error) {
+			want, err := a.loadRetention(cmd.Context())
+			if err != nil {
+				return err
+			}
+			progress := a.retentionProgress()
+			defer progress.end()
+			err = a.lookAtTables(cmd.Context(), want, progress.tell, func(o delta.Options) (err error) {
 				e, err = delta.Explain(cmd.Context(), o, file)
 				return err
 			})

@@ -40,7 +40,8 @@ run. Afterwards the table is looked at again; if a live file is missing, everyth
 the run removed is brought back, and the table is locked.
 
 What stops a run before its next batch: flumen-agent pause; a file _flumen_hold in the
-table; retention.window; a signal. What was removed until then can be undone.
+table; retention.window; a signal. What was removed until then can be undone. With
+retention.schedule the agent does the same by itself: flumen-agent run.
 
 An S3 store needs a key of its own for this: delete_access_key and delete_secret_key. In
 a folder the agent has the rights of its process.
@@ -77,7 +78,12 @@ func (a *app) runRetention(ctx context.Context, tables []string, dry bool) (proo
 	if err != nil {
 		return proof.Report{}, err
 	}
-	return a.removeFiles(ctx, want, tables)
+	progress := a.retentionProgress()
+	defer progress.end()
+	began := time.Now().Round(0)
+	report, err := a.removeFiles(ctx, want, progress.tell, func(o *delta.RunOptions) { o.Tables = tables })
+	a.noteLook(want.Project, began, report, err)
+	return report, err
 }
 
 // loadRetention loads a spec that says where tables are.
@@ -89,20 +95,22 @@ func (a *app) loadRetention(ctx context.Context) (spec.Desired, error) {
 	return loaded.Desired, err
 }
 
-// removeFiles is one run of retention over all tables of a spec.
-func (a *app) removeFiles(ctx context.Context, want spec.Desired, tables []string) (report proof.Report, err error) {
+// removeFiles is one run of retention over all tables of a spec, in the way that as says.
+func (a *app) removeFiles(ctx context.Context, want spec.Desired, tell func(delta.Progress), as func(*delta.RunOptions)) (report proof.Report, err error) {
 	memory := a.retentionMemory(want.Project)
 	if err := memory.Check(); err != nil {
 		return proof.Report{}, fmt.Errorf("nothing is removed without a memory of it: %w; name another directory with --state", err)
 	}
 	removers := a.removers(want)
 	defer removers.close()
-	err = a.tableOptions(ctx, want, memory, func(o delta.Options) error {
-		report, err = delta.Run(ctx, delta.RunOptions{
-			Options: o, Tables: tables,
+	err = a.tableOptions(ctx, want, memory, tell, func(o delta.Options) error {
+		run := delta.RunOptions{
+			Options: o,
 			Remover: func(ctx context.Context, p delta.Place) (delta.Remover, error) { return removers.open(ctx, p.Name) },
 			Paused:  func(ctx context.Context) (string, error) { return a.pausedBy(ctx, want.Project) },
-		})
+		}
+		as(&run)
+		report, err = delta.Run(ctx, run)
 		return err
 	})
 	return report, err

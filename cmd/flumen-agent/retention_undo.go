@@ -11,6 +11,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
+	"github.com/flumendata/flumen-agent/reconciler/report"
 )
 
 func (a *app) retentionUndoCommand() *cobra.Command {
@@ -102,6 +103,7 @@ Exit codes: 0 nothing is amiss, 3 a table is locked or a run was cut off, 1 erro
 			if err != nil {
 				return err
 			}
+			s.Retention = a.retentionOf(loaded.Desired, 1)
 			if err := a.show(s); err != nil {
 				return err
 			}
@@ -120,12 +122,13 @@ Exit codes: 0 nothing is amiss, 3 a table is locked or a run was cut off, 1 erro
 type retentionState struct {
 	Tables []delta.Known   `json:"tables"`
 	Runs   []delta.PastRun `json:"runs"`
+	*report.Retention
 }
 
 func retentionStatus(m *delta.Memory) (s retentionState, err error) {
 	tables, errTables := m.Tables()
 	runs, errRuns := m.Runs()
-	return retentionState{tables, runs}, errors.Join(errTables, errRuns)
+	return retentionState{Tables: tables, Runs: runs}, errors.Join(errTables, errRuns)
 }
 
 func (s retentionState) amiss() bool {
@@ -165,6 +168,7 @@ func (s retentionState) Text(w io.Writer, paint plan.Paint) {
 		}
 		fmt.Fprintln(w)
 	}
+	s.Retention.Text(w, paint)
 }
 
 func tableState(t delta.Known, paint plan.Paint) string {

@@ -135,6 +135,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
+	a.keepTables(agent, log)
 	a.tellOthers(agent, notifier)
 	board := front.answer(agent, source, again, notifier)
 	agent.Triggers = append(agent.Triggers,

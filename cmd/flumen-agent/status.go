@@ -43,6 +43,7 @@ Exit codes: 0 all ready, 2 not, 1 error.`,
 			if err := a.rememberInto(cmd.Context(), c, &status); err != nil {
 				a.warn(fmt.Sprintf("how long services took to become ready is not known: %v", err))
 			}
+			status.Retention = a.retentionOf(c.want, 1)
 			for _, tier := range status.Tiers {
 				c.addLogs(cmd.Context(), tier.Resources)
 			}

@@ -21,6 +21,8 @@ type Past struct {
 type History struct {
 	Project string `json:"project"`
 	Runs    []Past `json:"runs"`
+	// Retention is what was done about the files of Delta tables; nil: the spec has no tables.
+	Retention *Retention `json:"retention,omitempty"`
 }
 
 // MarshalJSON writes the runs as a list, also if there is none.
@@ -36,6 +38,7 @@ func (h History) MarshalJSON() ([]byte, error) {
 func (h History) Text(w io.Writer, paint plan.Paint) {
 	if len(h.Runs) == 0 {
 		fmt.Fprintf(w, "nothing has been done to %s that is remembered here\n", h.Project)
+		h.Retention.Text(w, paint)
 		return
 	}
 	fmt.Fprintf(w, "%s\n", paint.On(plan.Bold, fmt.Sprintf("%5s  %-19s  %-12s  %-11s  %7s  %s", "RUN", "WHEN", "REVISION", "OUTCOME", "TOOK", "WHAT")))
@@ -45,6 +48,10 @@ func (h History) Text(w io.Writer, paint plan.Paint) {
 		fmt.Fprintf(w, "%5d  %-19s  %-12s  %s  %7s  %s\n", run.ID, when(r.At), r.Revision.Short(), paint.On(colour, pad(outcome, 11)), Duration(r.Took), r.what())
 	}
 	fmt.Fprintf(w, "\nOne in full: flumen-agent history RUN\n")
+	if h.Retention != nil {
+		fmt.Fprintln(w)
+		h.Retention.Text(w, paint)
+	}
 }
 
 // outcome is how a run ended, in a word.

@@ -22,6 +22,8 @@ type Status struct {
 	Kept *Kept `json:"kept,omitempty"`
 	// Window is whether changes that interrupt may be made; nil: the spec does not say when.
 	Window *plan.Window `json:"window,omitempty"`
+	// Retention is when the files of Delta tables were looked after; nil: the spec has no tables.
+	Retention *Retention `json:"retention,omitempty"`
 	// Converged is the last run that brought services up; nil: none is remembered.
 	Converged *Converged `json:"converged,omitempty"`
 	// Extra is what belongs to the project and no tier declares.
@@ -117,6 +119,7 @@ func (s Status) Text(w io.Writer, paint plan.Paint) {
 	if s.Window != nil {
 		fmt.Fprintf(w, "  window for changes that interrupt: %s\n", s.Window)
 	}
+	s.Retention.text(w, s.At)
 	if s.Converged != nil {
 		fmt.Fprintf(w, "  %s\n", s.Converged.text())
 	}

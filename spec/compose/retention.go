@@ -14,9 +14,6 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// later is what is said of retention that this version reads and does not act upon.
-const later = "this version of flumen-agent looks at tables only when it is asked to: flumen-agent retention plan, or run"
-
 // readRetention reads where Delta tables are and how long their files are kept.
 func (c *conversion) readRetention() {
 	r := c.root.Retention
@@ -39,7 +36,7 @@ func (c *conversion) readRetention() {
 		c.checkReach(next, one, at)
 		one.Rules = append(one.Rules, next)
 	}
-	if len(one.Rules) > 0 && len(one.Discover) == 0 {
+	if (len(one.Rules) > 0 || one.Schedule != "") && len(one.Discover) == 0 {
 		c.fault(c.rootPlace("retention"), "write discover: [{store: NAME, prefix: BUCKET/FOLDER}]", "retention does not say where the tables are")
 	}
 	c.Desired.Retention = one
@@ -59,8 +56,8 @@ func (c *conversion) retentionTimes(r retention) (schedule, timezone string, win
 	if r.Window != "" {
 		window = c.span(r.Window, at("window"))
 	}
-	if r.Schedule != "" {
-		c.warn(at("schedule"), "", "retention.schedule: %s", later)
+	if r.Timezone != "" && strings.Contains(r.Schedule, "TZ=") {
+		c.fault(at("timezone"), "keep one of them", "the schedule has a time zone, and timezone names one too")
 	}
 	return r.Schedule, r.Timezone, window
 }

@@ -35,18 +35,58 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 
 // sums says what a run did.
 func (r Report) sums(w io.Writer) {
-	var removed, freed Amount
+	var freed Amount
 	for _, t := range r.Tables {
 		if t.Removal == nil {
 			continue
 		}
 		freed.plus(t.Removal.Purged)
 		if !t.Removal.Undone {
-			removed.plus(t.Removal.Removed)
 			freed.plus(t.Removal.Freed)
 		}
 	}
-	fmt.Fprintf(w, "Run %s, %s: removed %s; freed now: %s.\n", r.Run, spec.Counted(int64(len(r.Tables)), "table"), removed, spec.RoughSize(freed.Bytes))
+	fmt.Fprintf(w, "Run %s, %s: removed %s; freed now: %s.\n", r.Run, spec.Counted(int64(len(r.Tables)), "table"), r.Removed(), spec.RoughSize(freed.Bytes))
+}
+
+// Summary says in a line what a look came to, or what a run did.
+func (r Report) Summary() string {
+	removed, stopped, lost := r.Removed(), int64(0), int64(0)
+	for _, t := range r.Tables {
+		switch t.status() {
+		case StatusCritical:
+			lost++
+		case StatusRefused:
+			stopped++
+		}
+	}
+	text := spec.Counted(int64(len(r.Tables)), "table")
+	if removed.Files > 0 {
+		text += ": removed " + removed.String()
+	} else {
+		text += ": " + r.Goes.String() + " can go"
+	}
+	for _, one := range []struct {
+		n    int64
+		says string
+	}{{stopped, "refused, held or not finished"}, {lost, "with a live file or a commit missing"}} {
+		if one.n > 0 {
+			text += fmt.Sprintf("; %s %s", spec.Counted(one.n, "table"), one.says)
+		}
+	}
+	if n := len(r.Unseen); n > 0 {
+		text += fmt.Sprintf("; %s could not be searched", spec.Counted(int64(n), "place"))
+	}
+	return text
+}
+
+// Removed is what a run has removed, and not brought back itself.
+func (r Report) Removed() (removed Amount) {
+	for _, t := range r.Tables {
+		if t.Removal != nil && !t.Removal.Undone {
+			removed.plus(t.Removal.Removed)
+		}
+	}
+	return removed
 }
 
 func (a *Amount) plus(b Amount) {
@@ -56,7 +96,7 @@ func (a *Amount) plus(b Amount) {
 
 // text writes one table.
 func (t *Table) text(w io.Writer, paint plan.Paint) {
-	fmt.Fprintf(w, "%s: %s\n", paint.On(plan.Bold, t.called()), t.outcome())
+	fmt.Fprintf(w, "%s: %s\n", paint.On(plan.Bold, t.Called()), t.outcome())
 	if line := t.amounts(); line != "" {
 		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
 	}
@@ -81,8 +121,8 @@ func (e Effect) colour() string {
 	return plan.Blue
 }
 
-// called is the table's name, or its place if it has none.
-func (t *Table) called() string {
+// Called is the table's name, or its place if it has none.
+func (t *Table) Called() string {
 	if t.Name == "" {
 		return t.Place
 	}
