@@ -114,6 +114,7 @@ var doors = map[string][]string{
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
 	"golang.org/x/time":                  {"reconciler/webhook"},
+	"github.com/nicholas-fedor/shoutrrr": {"reconciler/notify"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},
 }

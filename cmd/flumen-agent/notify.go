@@ -60,20 +60,41 @@ func (a *app) notifier(s notifySettings, log *slog.Logger) (*notify.Notifier, er
 	var receivers []notify.Receiver
 	for _, address := range addresses {
 		a.hide(tokensOf(address)...)
-		r, err := notify.NewHTTP(address, secret)
+		more, err := receiversAt(address, secret)
 		if err != nil {
 			return nil, err
 		}
-		receivers = append(receivers, r)
+		receivers = append(receivers, more...)
 	}
 	return notify.New(receivers, a.hideInJSON, log), nil
 }
 
-// tokensOf gives what may be secret of an address: chat services have a token in the path.
+// receiversAt are those at one address.
+func receiversAt(address, secret string) (all []notify.Receiver, err error) {
+	if !notify.IsChat(address) {
+		one, err := notify.NewHTTP(address, secret)
+		return []notify.Receiver{one}, err
+	}
+	chats, err := notify.NewChats(address)
+	for _, one := range chats {
+		all = append(all, one)
+	}
+	return all, err
+}
+
+// tokensOf gives what may be secret of an address: chat services have a token in the path, and
+// those of shoutrrr also where others have a user or a host.
 func tokensOf(address string) (tokens []string) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return []string{address}
+	}
+	if notify.IsChat(address) {
+		for _, part := range []string{u.User.Username(), u.Hostname()} {
+			if len(part) >= likeToken && !strings.ContainsAny(part, ".@") {
+				tokens = append(tokens, part)
+			}
+		}
 	}
 	if password, ok := u.User.Password(); ok {
 		tokens = append(tokens, password)

@@ -81,7 +81,7 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.StringVar(&s.certificate.File, "listen-cert", "", "PEM file of a certificate: speak TLS on that port")
 	flags.StringVar(&s.certificate.KeyFile, "listen-key", "", "PEM file of the certificate's key")
 	flags.StringVar(&s.webhookSecretFile, "webhook-secret-file", "", "file with the secret of /webhook on that port, one a line; or set FLUMEN_WEBHOOK_SECRET")
-	flags.StringArrayVar(&s.notify.addresses, "notify", nil, "post a signed JSON message to this URL when the project's condition changes (may be repeated)")
+	flags.StringArrayVar(&s.notify.addresses, "notify", nil, "tell this URL when the project's condition changes: signed JSON to https://…, a text to slack://…, smtp://… and the like (may be repeated)")
 	flags.StringVar(&s.notify.file, "notify-file", "", "file with more of these URLs, one a line: for those that are secret")
 	flags.StringVar(&s.notify.secretFile, "notify-secret-file", "", "file with the secret that signs these messages; or set FLUMEN_NOTIFY_SECRET")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")

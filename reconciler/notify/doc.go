@@ -1,7 +1,7 @@
 // Package notify tells others how a project stands, when that has become another thing than
 // they were told last.
 //
-//	report.Report ──▶ Of: State ──▶ Notifier ──▶ one queue for each receiver ──▶ HTTP
+//	report.Report ──▶ Of: State ──▶ Notifier ──▶ one queue for each receiver ──▶ HTTP, Chat
 //
 // A message is about a change of condition and never about a run. What a receiver was told
 // is remembered once it has taken the message, so that a new agent repeats nothing and leaves

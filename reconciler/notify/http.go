@@ -51,10 +51,7 @@ func NewHTTP(address, secret string) (*HTTP, error) {
 func (h *HTTP) Name() string { return h.url.Scheme + "://" + h.url.Host }
 
 // Key is a digest of the whole address.
-func (h *HTTP) Key() string {
-	sum := sha256.Sum256([]byte(h.url.String()))
-	return hex.EncodeToString(sum[:8])
-}
+func (h *HTTP) Key() string { return keyOf(h.url) }
 
 // Send posts a body. An answer that says that it is of no use to come again is ErrRefused.
 func (h *HTTP) Send(ctx context.Context, body []byte) error {
@@ -76,7 +73,7 @@ func (h *HTTP) Send(ctx context.Context, body []byte) error {
 	switch code := answer.StatusCode; {
 	case code < 300:
 		return nil
-	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500:
+	case mayBecomeBetter(code):
 		return fmt.Errorf("it answered %s", strings.ToLower(answer.Status))
 	default:
 		return fmt.Errorf("%w: it answered %s", ErrRefused, strings.ToLower(answer.Status))
