@@ -209,9 +209,9 @@ func TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName(t *testing.T) 
 	})
 }
 
-// TestTwoAgentsAtOnceLoseNothing has another agent, which remembers other things, run in the
+// TestEdge31TwoAgentsAtOnceLoseNothing has another agent, which remembers other things, run in the
 // middle of a run.
-func TestTwoAgentsAtOnceLoseNothing(t *testing.T) {
+func TestEdge31TwoAgentsAtOnceLoseNothing(t *testing.T) {
 	eachWay(t, func(k *keeper) {
 		for nth, last := 1, 1; nth <= last; nth += stride() {
 			one := newKeeper(k.T)

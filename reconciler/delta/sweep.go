@@ -267,6 +267,9 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 	if err := s.journal.write(entry{Step: stepDone, Batch: s.batch, Files: done}); err != nil {
 		return nil, err
 	}
+	if s.batch == 1 && first == nil {
+		first = s.gone(context.WithoutCancel(ctx), done)
+	}
 	for _, path := range paths {
 		if f, left := byPath[path]; left {
 			rest = append(rest, f)
@@ -276,6 +279,21 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 		s.pace.calm()
 	}
 	return rest, first
+}
+
+// gone sees to it that files are not there which the store says it has removed.
+func (s *sweep) gone(ctx context.Context, files []journalled) error {
+	for _, f := range files {
+		r, err := s.in.Get(ctx, s.at.folder+f.Key)
+		switch {
+		case err == nil:
+			_ = r.Close() // nothing of it is wanted
+			return fmt.Errorf("the store says that %s was removed, and it is still there: nothing more is removed", f.Key)
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("nobody can tell whether %s was removed: %w", f.Key, err)
+		}
+	}
+	return nil
 }
 
 // clockStep is the resolution of a store's clock, and more: what a removal leaves is not older
