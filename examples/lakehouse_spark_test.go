@@ -28,7 +28,7 @@ func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
 	l.converges("analytics")
 	out := l.spark("spark-sql -f", "orders.sql")
 
-	rows := "1\tanvil\t10.00\tNULL\n2\tbolt\t0.80\tnew\n4\tdöner\t9.90\thot\n3\n"
+	rows := "1\tanvil\t10.00\tNULL\tNULL\n2\tbolt\t0.80\tnew\tshop\n4\tdöner\t9.90\thot\tweb\n3\n"
 	if !strings.Contains(out, rows) {
 		t.Errorf("the rows are not as expected:\n%s", out)
 	}

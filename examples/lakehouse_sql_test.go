@@ -89,9 +89,9 @@ func (l *lakehouse) tells(query string, want ...string) {
 }
 
 // theOrders is what Spark left in bronze.orders.
-const theOrders = "SELECT id, item, amount, note FROM delta.bronze.orders ORDER BY id"
+const theOrders = "SELECT id, item, amount, note, origin FROM delta.bronze.orders ORDER BY id"
 
-var orders = []string{"1 anvil 10.00 <nil>", "2 bolt 0.80 new", "4 döner 9.90 hot"}
+var orders = []string{"1 anvil 10.00 <nil> <nil>", "2 bolt 0.80 new shop", "4 döner 9.90 hot web"}
 
 func trinoReadsWhatSparkWrote(t *testing.T, l *lakehouse) {
 	l.converges("sql")

@@ -5,10 +5,13 @@ INSERT INTO bronze.orders VALUES (1, 'anvil', 10.00), (2, 'bolt', 0.50), (3, 'cr
 UPDATE bronze.orders SET amount = 0.75 WHERE id = 2;
 DELETE FROM bronze.orders WHERE id = 3;
 ALTER TABLE bronze.orders ADD COLUMN note STRING;
+-- The source has a column that the table lacks. Delta 4.0.1 ignores the clause WITH SCHEMA EVOLUTION.
+SET spark.databricks.delta.schema.autoMerge.enabled = true;
 MERGE INTO bronze.orders t
- USING (SELECT 2 AS id, 'bolt' AS item, 0.80 AS amount, 'new' AS note UNION ALL SELECT 4, 'döner', 9.90, 'hot') s ON t.id = s.id
+ USING (SELECT 2 AS id, 'bolt' AS item, 0.80 AS amount, 'new' AS note, 'shop' AS origin UNION ALL SELECT 4, 'döner', 9.90, 'hot', 'web') s ON t.id = s.id
  WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *;
-SELECT id, item, amount, note FROM bronze.orders ORDER BY id;
+RESET spark.databricks.delta.schema.autoMerge.enabled;
+SELECT id, item, amount, note, origin FROM bronze.orders ORDER BY id;
 SELECT count(*) FROM bronze.orders VERSION AS OF 1;
 DESCRIBE HISTORY bronze.orders;
 CREATE TABLE bronze.visits (n INT, day DATE) USING parquet PARTITIONED BY (day);
