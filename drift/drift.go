@@ -23,6 +23,7 @@ const (
 	Stale   Verdict = "stale"   // an image that is to be asked for again
 	// Critical: it is as far as anybody declares as it should be, and data is lost as long as it stays so.
 	Critical Verdict = "critical"
+	Expired  Verdict = "expired" // files of a Delta table are older than its rule keeps them
 	Pending  Verdict = "pending" // it can be looked at when what it lives in is ready: its service, or its store
 )
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,6 +156,17 @@ func (r *Reconciler) CheckDrift(ctx context.Context, want spec.Desired, o Option
 	}
 	check := report.NewCheck(want, have, d)
 	check.At = r.now()
+	if r.Tables != nil {
+		tables, unknown := r.Tables(want, check.At)
+		check.Differences = append(slices.Clip(check.Differences), tables...)
+		if unknown != "" {
+			check.Blind = maps.Clone(check.Blind)
+			if check.Blind == nil {
+				check.Blind = map[spec.Ref]string{}
+			}
+			check.Blind[spec.Ref{Kind: spec.KindTable}] = unknown
+		}
+	}
 	p := r.planAround(ctx, want, have, d, o)
 	check.Would = &p
 	return check, nil

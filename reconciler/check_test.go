@@ -207,3 +207,23 @@ func TestServiceThatMovedToAnotherTierMayGo(t *testing.T) {
 		indexOf(t, w.did(), "remove service/web")
 	})
 }
+
+func TestCheckTellsOfTablesAndWhenNobodyKnows(t *testing.T) {
+	w := newWorld()
+	want := desired("1", []*spec.Service{service("db")})
+	table := spec.Ref{Kind: spec.KindTable, Name: "bronze.events"}
+	for unknown, tables := range map[string]drift.Drift{"": {{Ref: table, Verdict: drift.Expired}}, "nobody looked": nil} {
+		r := &Reconciler{Targets: []Target{w}, Tables: func(spec.Desired, time.Time) (drift.Drift, string) { return tables, unknown }}
+		c, err := r.CheckDrift(t.Context(), want, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, differs := c.Differences.Of(table)
+		if why := c.Blind[spec.Ref{Kind: spec.KindTable}]; differs != (unknown == "") || why != unknown {
+			t.Errorf("%q: %+v", unknown, c)
+		}
+		if len(c.Would.Steps()) == 0 {
+			t.Error("tables took the rest's place")
+		}
+	}
+}

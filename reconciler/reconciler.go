@@ -23,6 +23,9 @@ type Reconciler struct {
 	// Window tells whether a spec allows changes that interrupt at a time. Nil: it is always
 	// open.
 	Window func(want spec.Desired, now time.Time) plan.Window
+	// Tables tells how Delta tables differ from their rules, by a look at them that was made
+	// earlier, or why nobody knows. Only reports of drift have it. Nil: there are none.
+	Tables func(want spec.Desired, now time.Time) (d drift.Drift, unknown string)
 	Listen Listener         // may be nil
 	Now    func() time.Time // nil: time.Now
 

@@ -19,6 +19,10 @@ const (
 	KindAccess  Kind = "access"
 )
 
+// KindTable is the kind of a Ref that names a Delta table, by its name or its place. Tables are no
+// resources: nobody makes or changes one.
+const KindTable Kind = "table"
+
 // Inside tells whether things of this kind live inside a service, or else in a store that is
 // somewhere else: only when that is ready can anybody know whether they are there.
 func (k Kind) Inside() bool { return k == KindBucket || k == KindAccess }

@@ -133,7 +133,7 @@ func (a *app) connectTo(ctx context.Context, want spec.Desired) (*connection, er
 	}
 	c := &connection{want: want, target: target, engineID: id}
 	c.reconciler = &reconciler.Reconciler{
-		Targets: targets(target), Window: windowAt,
+		Targets: targets(target), Window: windowAt, Tables: a.tableDrift,
 		Lock: func(ctx context.Context, _ string) (release func(), err error) {
 			return a.lock(c).wait(ctx, a.warn)
 		},

@@ -84,7 +84,7 @@ func (a *app) planRetention(ctx context.Context) (report proof.Report, err error
 		report, err = delta.Plan(ctx, o)
 		return err
 	})
-	a.noteLook(want.Project, began, report, err)
+	a.noteLook(want.Project, want.Retention, began, report, err)
 	return report, err
 }
 

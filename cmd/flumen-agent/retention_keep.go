@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -104,13 +105,17 @@ func (a *app) lookAfterTables(ctx context.Context, l tableLook, log *slog.Logger
 }
 
 // noteLook remembers what a look came to that a person asked for.
-func (a *app) noteLook(project string, began time.Time, r proof.Report, err error) {
+func (a *app) noteLook(project string, by spec.Retention, began time.Time, r proof.Report, err error) {
 	memory := a.retentionMemory(project)
 	if memory.Check() != nil {
 		return // it was said
 	}
-	if err := memory.Note(outcome(delta.ByHand, began, r, err)); err != nil {
-		a.warn(err.Error())
+	faults := memory.Note(outcome(delta.ByHand, began, r, err))
+	if err == nil {
+		faults = errors.Join(faults, memory.Keep(by, r))
+	}
+	if faults != nil {
+		a.warn(faults.Error())
 	}
 }
 

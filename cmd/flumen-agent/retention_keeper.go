@@ -32,6 +32,7 @@ type lookMemory interface {
 	Due(now time.Time) (bool, error)
 	LastScheduled() time.Time
 	Note(delta.Outcome) error
+	Keep(by spec.Retention, r proof.Report) error
 }
 
 // tableStand is how things stand for whoever looks after tables.
@@ -148,6 +149,9 @@ func (k *tableKeeper) once(ctx context.Context, s tableStand, mode lookMode) {
 			k.log.Error("retention failed", "err", err)
 		}
 		return
+	}
+	if err := k.memory(s.want.Project).Keep(s.want.Retention, r); err != nil {
+		k.log.Warn("the report of retention is not remembered, and missing in drift reports", "err", err)
 	}
 	if err := k.show(s.want, r); err != nil {
 		k.log.Error("the report of retention is not written", "err", err)

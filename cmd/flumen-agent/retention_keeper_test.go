@@ -65,9 +65,12 @@ func newKept(t *testing.T, schedule string) *kept {
 	return k
 }
 
-func (k *kept) Due(time.Time) (bool, error)   { return k.due, nil }
-func (k *kept) LastScheduled() time.Time      { return delta.NewMemory(k.dir).LastScheduled() }
-func (k *kept) Note(o delta.Outcome) error    { return delta.NewMemory(k.dir).Note(o) }
+func (k *kept) Due(time.Time) (bool, error) { return k.due, nil }
+func (k *kept) LastScheduled() time.Time    { return delta.NewMemory(k.dir).LastScheduled() }
+func (k *kept) Note(o delta.Outcome) error  { return delta.NewMemory(k.dir).Note(o) }
+func (k *kept) Keep(by spec.Retention, r proof.Report) error {
+	return delta.NewMemory(k.dir).Keep(by, r)
+}
 func (k *kept) change(do func(s *tableStand)) { k.mu.Lock(); defer k.mu.Unlock(); do(&k.now) }
 
 // lasts runs it for a while.

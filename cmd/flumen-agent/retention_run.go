@@ -82,7 +82,7 @@ func (a *app) runRetention(ctx context.Context, tables []string, dry bool) (proo
 	defer progress.end()
 	began := time.Now().Round(0)
 	report, err := a.removeFiles(ctx, want, progress.tell, func(o *delta.RunOptions) { o.Tables = tables })
-	a.noteLook(want.Project, began, report, err)
+	a.noteLook(want.Project, want.Retention, began, report, err)
 	return report, err
 }
 

@@ -119,7 +119,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	}
 	project := newProjectName()
 	agent := &reconciler.Agent{
-		Reconciler: &reconciler.Reconciler{Targets: targets(target), Listen: reconciler.LogTo(log), Window: windowAt},
+		Reconciler: &reconciler.Reconciler{Targets: targets(target), Listen: reconciler.LogTo(log), Window: windowAt, Tables: a.tableDrift},
 		Hold:       func(ctx context.Context, project string) (string, error) { return a.holdAsAgent(ctx, target, project) },
 		Memory: func(ctx context.Context, project string) (*state.Store, error) {
 			id, err := target.EngineID(ctx)

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // Outcome is what a look at all tables came to, in short.
@@ -73,6 +76,52 @@ func (m *Memory) Outcomes() (all []Outcome, err error) {
 		return nil, fmt.Errorf("read what the last looks at tables came to: %w; a file that is broken may be removed: %s", err, path)
 	}
 	return all, nil
+}
+
+// latest is the last report, and by which rules it was made.
+type latest struct {
+	Policy string       `json:"policy"` // a digest
+	Report proof.Report `json:"report"`
+}
+
+const latestFile = "report.json"
+
+// Keep remembers a report that was made by the rules of a spec, instead of the one before.
+func (m *Memory) Keep(by spec.Retention, r proof.Report) error {
+	content, err := json.Marshal(latest{policyOfAll(by), r})
+	if err != nil {
+		return err
+	}
+	return writeWhole(filepath.Join(m.dir, latestFile), func(f *os.File) error {
+		_, err := f.Write(content)
+		return err
+	})
+}
+
+// Latest is the last report, a zero one where there is none. same tells whether it was made by the
+// same rules of the same places.
+func (m *Memory) Latest(by spec.Retention) (r proof.Report, same bool, err error) {
+	content, err := os.ReadFile(filepath.Join(m.dir, latestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, false, nil
+	}
+	var kept latest
+	if err == nil {
+		err = json.Unmarshal(content, &kept)
+	}
+	if err != nil {
+		return r, false, fmt.Errorf("read the last report of tables: %w; the next one replaces it: flumen-agent retention plan", err)
+	}
+	return kept.Report, kept.Policy == policyOfAll(by), nil
+}
+
+// policyOfAll is a digest of what a spec says about tables: where they are, and each rule.
+func policyOfAll(r spec.Retention) string {
+	text := r.String()
+	for _, rule := range r.Rules {
+		text += "\n" + rule.String()
+	}
+	return short(text)
 }
 
 // LastScheduled is when the last look began that a schedule asked for and that came to its end;

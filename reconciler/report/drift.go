@@ -76,6 +76,7 @@ type datedDifference struct {
 func (c Check) Text(w io.Writer, paint plan.Paint) {
 	if c.Differences.InSync() {
 		fmt.Fprintf(w, "%s %s is in sync with revision %s.\n", paint.On(plan.Green, "✓"), c.Project, c.Revision.Short())
+		c.tablesText(w, paint)
 		return
 	}
 	fmt.Fprintf(w, "%s differs from revision %s:\n", paint.On(plan.Bold, c.Project), c.Revision.Short())
@@ -88,7 +89,15 @@ func (c Check) Text(w io.Writer, paint plan.Paint) {
 		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, reason(d)+c.history(d.Ref)))
 		plan.FieldsText(w, d.Fields, "          ", paint)
 	}
+	c.tablesText(w, paint)
 	fmt.Fprintf(w, "\n%s. To see what would be done: flumen-agent plan\n", Counted(len(c.Differences), "difference"))
+}
+
+// tablesText says that nobody knows how Delta tables are.
+func (c Check) tablesText(w io.Writer, paint plan.Paint) {
+	if why, unknown := c.Blind[spec.Ref{Kind: spec.KindTable}]; unknown {
+		fmt.Fprintf(w, "  %s %s\n", paint.On(plan.Yellow, "Delta tables:"), why)
+	}
 }
 
 // reason says why something differs, and what that may harm.

@@ -86,6 +86,7 @@ type word struct {
 var meanings = []word{
 	{drift.Critical, "it is as wanted, and loses data as long as it stays so"},
 	{drift.Missing, "it should be there, and is not"},
+	{drift.Expired, "files of the table are older than its rule keeps them"},
 	{drift.Changed, "it is there with other attributes than wanted"},
 	{drift.Down, "it is as wanted, but does not run"},
 	{drift.Unready, "it runs, but is not ready for work"},
@@ -194,8 +195,11 @@ func (c Check) standsOf(d drift.Difference) string {
 			}
 		}
 	}
-	if d.Verdict == drift.Unseen {
+	switch d.Verdict {
+	case drift.Unseen:
 		return standsUnknown
+	case drift.Critical:
+		return standsBad
 	}
 	return standsDiffers
 }

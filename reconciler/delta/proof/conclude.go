@@ -29,7 +29,11 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	if loses := losesLog(s.writer); loses != "" {
 		all = append(all, note(FoundWriter, "it was last written by Delta Lake %s, which may clean up more of the log than it should before 4.0.1: versions can become unreadable", loses))
 	}
-	return append(all, s.differences()...)
+	t.Properties = s.differences()
+	for _, d := range t.Properties {
+		all = append(all, note(FoundProperty, "%s", d.Says))
+	}
+	return all
 }
 
 // losesLog is the version of Delta Lake for Spark in the name of an engine, if it is one that
@@ -49,26 +53,36 @@ func losesLog(engine string) string {
 	return ""
 }
 
+// PropertyDifference is a property of a table that is not as its rule has it.
+type PropertyDifference struct {
+	Name string `json:"name"`
+	Want string `json:"want"`
+	Have string `json:"have"`
+	Says string `json:"says"` // what that means
+}
+
 // differences are those between what the table says of retention and what the rule says.
-func (s *State) differences() []Finding {
+func (s *State) differences() []PropertyDifference {
 	if s.Rule.Properties == spec.HandlingOff {
 		return nil
 	}
 	p := s.Head.Metadata.Properties
 	data, log := p.mustSpan(propertyData, DefaultData), p.mustSpan(propertyLog, DefaultLog)
-	var all []Finding
-	add := func(format string, args ...any) { all = append(all, note(FoundProperty, format, args...)) }
+	var all []PropertyDifference
+	add := func(name, want, have, format string, args ...any) {
+		all = append(all, PropertyDifference{name, want, have, fmt.Sprintf(format, args...)})
+	}
 	if data < s.Rule.Data {
-		add("%s is %s and the rule says %s: Spark forgets removed files, and a VACUUM removes them, after %s", propertyData, spec.Span(data), spec.Span(s.Rule.Data), spec.Span(data))
+		add(propertyData, spec.Span(s.Rule.Data), spec.Span(data), "%s is %s and the rule says %s: Spark forgets removed files, and a VACUUM removes them, after %s", propertyData, spec.Span(data), spec.Span(s.Rule.Data), spec.Span(data))
 	}
 	if data > s.Rule.Data {
-		add("%s is %s, longer than the %s of the rule, and counts", propertyData, spec.Span(data), spec.Span(s.Rule.Data))
+		add(propertyData, spec.Span(s.Rule.Data), spec.Span(data), "%s is %s, longer than the %s of the rule, and counts", propertyData, spec.Span(data), spec.Span(s.Rule.Data))
 	}
 	if log < data {
-		add("%s is %s, shorter than %s with %s", propertyLog, spec.Span(log), propertyData, spec.Span(data))
+		add(propertyLog, spec.Span(data), spec.Span(log), "%s is %s, shorter than %s with %s", propertyLog, spec.Span(log), propertyData, spec.Span(data))
 	}
 	if value, set := p.get(propertyLogCleanup); set && strings.EqualFold(value, "false") {
-		add("%s is false: its log is never cleaned up", propertyLogCleanup)
+		add(propertyLogCleanup, "true", value, "%s is false: its log is never cleaned up", propertyLogCleanup)
 	}
 	return all
 }

@@ -52,7 +52,18 @@ type Table struct {
 	Held     Amount    `json:"held"`
 	Readable *Version  `json:"oldest_readable,omitempty"` // afterwards
 	Findings []Finding `json:"findings,omitempty"`
-	Removal  *Removal  `json:"removal,omitempty"` // what a run did
+	// Properties are those of the table that bear on retention and are not as its rule has them.
+	Properties []PropertyDifference `json:"properties,omitempty"`
+	Removal    *Removal             `json:"removal,omitempty"` // what a run did
+}
+
+// Overdue is what is older than the rule keeps it, whether it may go by now or not. After a run it
+// is what that has left.
+func (t *Table) Overdue() Amount {
+	if r := t.Removal; r != nil && !r.Undone {
+		return Amount{t.Goes.Files - r.Removed.Files - r.Spared, max(0, t.Goes.Bytes-r.Removed.Bytes)}
+	}
+	return Amount{t.Goes.Files + t.Held.Files, t.Goes.Bytes + t.Held.Bytes}
 }
 
 // Count adds a judged file. goes tells whether the rule lets it go.
