@@ -19,7 +19,7 @@ func (s *sweep) setAside(ctx context.Context, list []journalled) ([]journalled, 
 	folder := beginning{Run: s.run, Folder: s.at.folder}.quarantine(s.batch)
 	errs := s.pace.each(ctx, len(list), func(i int) error {
 		f := list[i]
-		return s.in.Copy(ctx, s.at.folder+f.Key, folder+f.Key, f.Tag)
+		return s.in.Copy(ctx, s.at.folder+f.Key, folder+aside(f.Key), f.Tag)
 	})
 	var there []journalled
 	for i, f := range list {
@@ -46,7 +46,7 @@ func checkAside(ctx context.Context, in Store, folder string, list []journalled)
 		return fmt.Errorf("look at what was set aside: %w", err)
 	}
 	for _, f := range list {
-		if size, there := sizes[f.Key]; !there || size != f.Size {
+		if size, there := sizes[aside(f.Key)]; !there || size != f.Size {
 			return fmt.Errorf("%s was set aside, and no copy of it with %d bytes is there: nothing more is removed", f.Key, f.Size)
 		}
 	}

@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -12,6 +13,13 @@ import (
 // killed, or ended by a signal. What cannot be undone any more needs no look.
 func (p *past) due(now time.Time) bool {
 	return !p.seen && !p.undone && !p.purged && p.removed().Files > 0 && !now.After(p.began.Add(p.Keep))
+}
+
+// cleaned tells whether a run has removed files of the log, or may have.
+func (p *past) cleaned() bool {
+	return slices.ContainsFunc(p.batches, func(b pastBatch) bool {
+		return slices.ContainsFunc(b.files, func(f journalled) bool { return f.tries > 0 && ofLog(f.Key) })
+	})
 }
 
 // Due tells whether a run has removed files of any table and nobody has looked since whether all
@@ -56,7 +64,7 @@ func (r *running) lookAfter(ctx context.Context, t *looked) error {
 		if !p.due(r.now()) {
 			return nil
 		}
-		missing, err := s.lost(ctx, p.folder)
+		missing, err := s.lost(ctx, p.folder, p.cleaned())
 		if err != nil {
 			return err
 		}

@@ -85,27 +85,36 @@ func (w *warehouse) files() map[string]string {
 }
 
 func TestTablesOfSparkAreSweptInAFolderAndBroughtBack(t *testing.T) {
+	for logs, least := range map[spec.Handling]int64{spec.HandlingReport: 0, spec.HandlingEnforce: 10} {
+		t.Run("log cleanup "+string(logs), func(t *testing.T) { sweepAll(t, logs, least) })
+	}
+}
+
+// sweepAll expects that many files at least to go from logs; 0: none.
+func sweepAll(t *testing.T, logs spec.Handling, least int64) {
 	w := newWarehouse(t)
+	w.rule.LogCleanup = logs
 	w.run(38 * day)
 	before := w.files()
 	r := w.run(40 * day)
 	gone := len(before) - len(w.files())
-	var swept, removed int64
+	var swept, removed, cleaned int64
 	for _, table := range r.Tables {
 		if m := table.Removal; m != nil {
 			swept++
 			removed += m.Removed.Files
-			if !m.Verified || m.Undo != spec.UndoQuarantine || m.Removed.Files != table.Goes.Files || m.Failed+m.Spared != 0 {
+			cleaned += m.Log.Files
+			if !m.Verified || m.Log != table.LogGoes || m.Undo != spec.UndoQuarantine || m.Removed.Files != table.Goes.Files || m.Failed+m.Spared != 0 {
 				t.Errorf("%s: %+v of %+v", table.Place, m, table.Goes)
 			}
 		}
 	}
-	if swept < 10 || removed < 20 || int64(gone) != removed {
-		t.Errorf("%d tables were swept, %d files removed, %d are gone", swept, removed, gone)
+	if swept < 10 || removed < 20 || cleaned < least || least == 0 && cleaned > 0 || int64(gone) != removed+cleaned {
+		t.Errorf("%d tables were swept, %d files removed and %d of logs, %d are gone", swept, removed, cleaned, gone)
 	}
 	// Every table is read again: nothing is missing, and nothing more goes.
 	for _, table := range w.run(40 * day).Tables {
-		if table.Worst() == proof.EffectCritical || table.Goes.Files > 0 {
+		if table.Worst() == proof.EffectCritical || table.Goes.Files > 0 || table.LogGoes.Files > 0 {
 			t.Errorf("%s: %+v", table.Place, table)
 		}
 	}

@@ -27,6 +27,10 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 		if rapid.Bool().Draw(t, "versions") {
 			h.store.Versions()
 		}
+		h.store.TimesStay = rapid.Bool().Draw(t, "times stay")
+		if rapid.Bool().Draw(t, "log cleanup") {
+			h.rule.LogCleanup, h.rule.Log = spec.HandlingEnforce, h.rule.Data
+		}
 		h.write()
 		dir, err := os.MkdirTemp("", "flumen-history-")
 		if err != nil {
@@ -36,8 +40,8 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 		h.sweep(dir, seen)
 	})
 	t.Log(seen)
-	for _, kind := range []string{"removed", "a writer meanwhile", "undone"} {
-		if seen[kind] == 0 && seen["histories"] >= 100 {
+	for kind, least := range map[string]int{"removed": 100, "a writer meanwhile": 100, "undone": 100, "log cleaned up": 1000} {
+		if seen[kind] == 0 && seen["histories"] >= least {
 			t.Errorf("in no history was something %s: the generator is poorer than it was meant to be", kind)
 		}
 	}
@@ -76,6 +80,7 @@ func (h *history) sweep(dir string, seen map[string]int) {
 			removed[key] = true
 		}
 	}
+	cleaned := h.checkLog(before, removed, report)
 	for key := range removed {
 		if !slices.Contains(goes, key) {
 			h.Fatalf("%s was removed and could not go\n%s", key, h.story(report))
@@ -89,26 +94,64 @@ func (h *history) sweep(dir string, seen map[string]int) {
 			h.Fatalf("%s was there when somebody added it again, and is gone\n%s", file, h.story(report))
 		}
 	}
-	if len(removed) == 0 {
+	if len(removed)+cleaned == 0 {
 		return
 	}
-	seen["removed"]++
-	if again := h.run(dir); again.Tables[0].Removal != nil && again.Tables[0].Removal.Removed.Files > 0 && had() == nil {
-		h.Fatalf("when all had gone, this went too: %+v", again.Tables[0].Removal)
+	if len(removed) > 0 {
+		seen["removed"]++
 	}
-	u, err := delta.Undo(h.Context(), delta.UndoOptions{
-		Memory: delta.NewMemory(dir), Run: report.Run, Now: func() time.Time { return now },
-		Remover: func(context.Context, string) (delta.Remover, error) { return h.store, nil },
-	})
-	if err != nil || u.Err() != nil {
-		h.Fatalf("%v %v", err, u.Err())
+	if cleaned > 0 {
+		seen["log cleaned up"]++
 	}
+	again := h.run(dir)
+	if r := again.Tables[0].Removal; r != nil && r.All().Files > 0 {
+		// What only an expired version had named another way may go by now.
+		if had() == nil && cleaned == 0 {
+			h.Fatalf("when all had gone, this went too: %+v", r)
+		}
+		h.undo(dir, again.Run)
+	}
+	h.undo(dir, report.Run)
 	seen["undone"]++
 	for _, p := range before.Paths() {
 		if !h.store.Has(p) || h.store.Read(p) != before.Read(p) {
 			h.Fatalf("%s did not come back", p)
 		}
 	}
+}
+
+func (h *history) undo(dir, run string) {
+	u, err := delta.Undo(h.Context(), delta.UndoOptions{
+		Memory: delta.NewMemory(dir), Run: run, Now: func() time.Time { return now },
+		Remover: func(context.Context, string) (delta.Remover, error) { return h.store, nil },
+	})
+	if err != nil || u.Err() != nil {
+		h.Fatalf("%v %v", err, u.Err())
+	}
+}
+
+// checkLog takes the files of the log out of those that were removed, and holds them against the
+// model: every version that could be read, and that the rule keeps readable, still can.
+func (h *history) checkLog(before *deltatest.Store, removed map[string]bool, report proof.Report) (n int) {
+	for key := range removed {
+		if strings.HasPrefix(key, "_delta_log/") {
+			delete(removed, key)
+			n++
+		}
+	}
+	if n > 0 && h.rule.LogCleanup != spec.HandlingEnforce {
+		h.Fatalf("%d files of the log went, and no rule says so\n%s", n, h.story(report))
+	}
+	keep := now.Add(-max(h.rule.Log, 30*day, h.own(), h.rule.Data, 7*day))
+	after := readable(h.store.Paths(), "lake/wh/t")
+	for _, v := range readable(before.Paths(), "lake/wh/t") {
+		inForce := v+1 >= int64(len(h.times)) || h.times[v+1].After(keep)
+		kept := !h.times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v)
+		if kept && !slices.Contains(after, v) {
+			h.Fatalf("version %d, of %s, could be read, and cannot any more\n%s", v, h.times[v], h.story(report))
+		}
+	}
+	return n
 }
 
 // meanwhile may have somebody add removed files again at some call of the run that follows. It

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -261,6 +262,15 @@ func (p *past) removed() (n proof.Amount) {
 // quarantine is where a run sets the files of a batch aside, in the store.
 func (b beginning) quarantine(batch int) string {
 	return fmt.Sprintf("%s%s/%s/%05d/", b.Folder, quarantineFolder, b.Run, batch)
+}
+
+// aside is the name of a file in a quarantine. A folder called like that of a log would make a
+// table of it, for whoever looks for tables.
+func aside(key string) string {
+	if name, in := strings.CutPrefix(key, logFolder); in {
+		return "log/" + name
+	}
+	return key
 }
 
 // quarantineFolder is hidden from every reader of the table by its first letter.

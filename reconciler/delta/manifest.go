@@ -33,7 +33,7 @@ type manifestFile struct {
 	Tag     string    `json:"tag,omitempty"`
 	Class   string    `json:"class"`
 	// Evidence is the version that removed it, or, for one that none did, the version since
-	// which none knew it.
+	// which none knew it; of a file of the log the version whose checkpoint takes its place.
 	Evidence int64 `json:"evidence"`
 	Removed  bool  `json:"removed,omitempty"` // a version did
 }

@@ -23,6 +23,7 @@ type looked struct {
 	// Where there was a state: what comes after the plan, for this table and for those that it
 	// may use files of.
 	tail, clones *proof.Tail
+	cleanup      *logCleanup // nil: nothing of the log goes
 	rule         spec.RetentionRule
 	now          time.Time
 	memory       tableMemory // where the plan has a Memory
@@ -100,7 +101,7 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 	if rule.Exclude {
 		return nil // it was read only for what it uses of other tables
 	}
-	if err := t.expired(ctx, state, &one.Table); err != nil {
+	if err := p.expired(ctx, t, state, one); err != nil {
 		return err
 	}
 	return p.judge(state, listed, one)

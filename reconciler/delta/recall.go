@@ -79,7 +79,7 @@ func (p *planning) remember(t *looked) error {
 		return nil
 	}
 	path := filepath.Join(t.memory.dir, manifestName)
-	if t.Goes.Files == 0 {
+	if t.Goes.Files == 0 && t.LogGoes.Files == 0 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("forget an earlier plan: %w", err)
 		}
@@ -118,6 +118,20 @@ func (p *planning) writeManifest(path string, t *looked) error {
 				return err
 			}
 		}
-		return nil
+		return t.cleanup.write(m)
 	})
+}
+
+// write writes down which files of the log go, after all others: the log is what proves that
+// those may.
+func (c *logCleanup) write(m *manifestWriter) error {
+	if c == nil {
+		return nil
+	}
+	for _, f := range c.files {
+		if err := m.add(manifestFile{logFolder + f.Name, f.Size, f.Written.UTC(), f.Tag, "log", c.oldest.Version, false}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

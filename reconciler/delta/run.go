@@ -127,10 +127,11 @@ func (r *running) treat(ctx context.Context, t *looked) {
 	}
 	t.Removal = &proof.Removal{Run: r.run, Undo: s.way}
 	s.settle(ctx)
-	if t.Goes.Files > 0 {
+	s.spareLog()
+	if t.Goes.Files > 0 || t.cleanup != nil {
 		s.all(ctx)
 	}
-	if t.Goes.Files == 0 && t.Removal.Purged.Files == 0 {
+	if t.Goes.Files == 0 && t.cleanup == nil && t.Removal.Purged.Files == 0 {
 		t.Removal = nil // there was nothing to do
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *sweep) all(ctx context.Context) {
 		why = err.Error()
 		s.t.find(proof.FoundStopped, proof.EffectStop, "%v", err)
 	}
-	if s.t.Removal.Removed.Files > 0 || s.batch > 0 {
+	if s.t.Removal.All().Files > 0 || s.batch > 0 {
 		s.t.Removal.Until = s.t.now.Add(s.t.rule.UndoKeep)
 		s.verify(ctx, folder)
 	}
@@ -92,14 +93,26 @@ func (s *sweep) batches(ctx context.Context, path string) error {
 		if len(files) == 0 {
 			return nil
 		}
-		if err := s.permit(ctx); err != nil {
-			return err
+		data := len(files)
+		if i := slices.IndexFunc(files, func(f manifestFile) bool { return ofLog(f.Key) }); i >= 0 {
+			data = i
 		}
-		if err := s.remove(ctx, files); err != nil {
-			return err
+		for _, some := range [][]manifestFile{files[:data], files[data:]} {
+			if len(some) == 0 {
+				continue
+			}
+			if err := s.permit(ctx); err != nil {
+				return err
+			}
+			if err := s.remove(ctx, some); err != nil {
+				return err
+			}
 		}
 	}
 }
+
+// ofLog tells whether a file is one of the log. A batch has none or nothing else.
+func ofLog(key string) bool { return strings.HasPrefix(key, logFolder) }
 
 // permit gives why nothing more is to be removed, or nil.
 func (s *sweep) permit(ctx context.Context) error {
@@ -158,6 +171,11 @@ func (s *sweep) remove(ctx context.Context, files []manifestFile) error {
 		}
 		if list = s.spare(list); len(list) == 0 {
 			return nil
+		}
+		if ofLog(list[0].Key) {
+			if err := s.boundary(ctx); err != nil {
+				return err
+			}
 		}
 		rest, err := s.take(ctx, list)
 		if err != nil || len(rest) == 0 {
@@ -230,8 +248,8 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 	byPath := map[string]journalled{}
 	paths := make([]string, len(list))
 	for i, f := range list {
-		if strings.HasPrefix(f.Key, logFolder) || strings.HasPrefix(f.Key, quarantineFolder) || f.Key == "" {
-			return nil, fmt.Errorf("%q is no file of the table's data: nothing is removed, and this is a fault of flumen-agent", f.Key)
+		if ofLog(f.Key) && !s.t.cleanup.has(f.Key) || strings.HasPrefix(f.Key, quarantineFolder) || f.Key == "" {
+			return nil, fmt.Errorf("%q may not be removed: nothing is, and this is a fault of flumen-agent", f.Key)
 		}
 		paths[i] = s.at.folder + f.Key
 		byPath[paths[i]] = f
@@ -252,7 +270,7 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 			delete(byPath, path)
 			f.Mark = mark
 			done = append(done, f)
-			s.t.Removal.Add(f.Size)
+			s.t.Removal.Add(f.Size, ofLog(f.Key))
 			if mark == "" && s.way == spec.UndoVersioning {
 				first = fmt.Errorf("the store kept no version of %s: nothing more is removed", f.Key)
 			}

@@ -33,9 +33,11 @@ const logFolder = "_delta_log/"
 // listLog lists the table's log. The error says that commits may be known elsewhere.
 func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) {
 	var all []proof.LogFile
-	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time, _ string) error {
+	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time, tag string) error {
 		if name := path[len(t.folder+logFolder):]; name != "" && !strings.HasSuffix(name, "/") {
-			all = append(all, proof.ReadName(name, size, written))
+			f := proof.ReadName(name, size, written)
+			f.Tag = tag
+			all = append(all, f)
 		}
 		return nil
 	})

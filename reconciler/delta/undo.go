@@ -163,7 +163,7 @@ func (u *undoing) file(ctx context.Context, b pastBatch, f journalled) error {
 	if u.past.Undo == spec.UndoVersioning {
 		return u.in.Recover(ctx, u.at.folder+f.Key, f.mark(), f.Tag, b.since)
 	}
-	return u.in.Copy(ctx, u.past.quarantine(b.number)+f.Key, u.at.folder+f.Key, "")
+	return u.in.Copy(ctx, u.past.quarantine(b.number)+aside(f.Key), u.at.folder+f.Key, "")
 }
 
 // check lists the table, and counts the files that are not there.
@@ -208,7 +208,7 @@ func (p *past) clear(ctx context.Context, in Remover, pace *pace) (n proof.Amoun
 	for _, b := range p.batches {
 		left := map[string]int64{}
 		for _, f := range b.files {
-			left[p.quarantine(b.number)+f.Key] = f.Size
+			left[p.quarantine(b.number)+aside(f.Key)] = f.Size
 		}
 		for len(left) > 0 {
 			var failed error

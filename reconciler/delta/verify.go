@@ -15,7 +15,7 @@ func jitter(most time.Duration) time.Duration { return rand.N(most) + 1 }
 // verify looks at the table again. If a live file is missing, everything that this run removed is
 // brought back, and the table is locked. What nobody could look at is due: the next run does.
 func (s *sweep) verify(ctx context.Context, folder string) {
-	missing, err := s.lost(ctx, folder)
+	missing, err := s.lost(ctx, folder, s.t.Removal.Log.Files > 0)
 	switch {
 	case err != nil:
 		s.t.find(proof.FoundUnverified, proof.EffectStop, "nobody could look whether all live files are there: %v; the next run will look before anything else", err)
@@ -33,8 +33,8 @@ func (s *sweep) verify(ctx context.Context, folder string) {
 }
 
 // lost says what is missing that a run may have removed; "" if nothing is.
-func (s *sweep) lost(ctx context.Context, folder string) (string, error) {
-	missing, err := s.missing(ctx)
+func (s *sweep) lost(ctx context.Context, folder string, cleaned bool) (string, error) {
+	missing, err := s.missing(ctx, cleaned)
 	if err == nil && missing == "" {
 		missing, err = s.missingElsewhere(ctx, folder)
 	}
@@ -66,8 +66,9 @@ func (s *sweep) lock(run, why string) {
 	}
 }
 
-// missing says that live files of the table are not there; "" if all are.
-func (s *sweep) missing(ctx context.Context) (string, error) {
+// missing says that live files of the table are not there; "" if all are. cleaned: a run has taken
+// files from its log.
+func (s *sweep) missing(ctx context.Context, cleaned bool) (string, error) {
 	p := &planning{retention: s.retention, now: s.now, progress: s.progress}
 	again, err := p.look(ctx, s.t.found)
 	if err != nil {
@@ -78,7 +79,11 @@ func (s *sweep) missing(ctx context.Context) (string, error) {
 		return f.Says, nil
 	}
 	for _, kind := range []proof.Kind{proof.FoundRefused, proof.FoundUnseen} {
-		if f, found := again.Find(kind); found {
+		f, found := again.Find(kind)
+		if found && kind == proof.FoundRefused && cleaned {
+			return "it can no longer be read: " + f.Says, nil
+		}
+		if found {
 			return "", fmt.Errorf("%s: %s", kind, f.Says)
 		}
 	}

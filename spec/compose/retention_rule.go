@@ -77,7 +77,6 @@ func (r ruleReading) words(one *spec.RetentionRule) {
 	engine := "native"
 	word(r, "engine", r.says.Engine, &engine, "native", "spark")
 	for _, only := range []struct{ key, text, refused, says string }{
-		{"log_cleanup", r.says.LogCleanup, "enforce", "only reports"},
 		{"properties", r.says.Properties, "enforce", "only reports"},
 		{"engine", r.says.Engine, "spark", "only reports"},
 		{"vacuum", r.says.Vacuum, "lite", "always lists all files of a table"},

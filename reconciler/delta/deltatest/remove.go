@@ -29,6 +29,7 @@ func (s *Store) Clone() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := NewStore(s.Now)
+	c.TimesStay = s.TimesStay
 	c.files, c.serial = maps.Clone(s.files), s.serial
 	if s.versions != nil {
 		c.versions = map[string][]version{}
@@ -73,10 +74,16 @@ func (s *Store) copy(from, to, tag string) error {
 		return fmt.Errorf("%s: %w", from, fs.ErrInvalid)
 	}
 	s.serial++
-	one.serial, one.written = s.serial, s.Now
+	one.serial = s.serial
+	if !s.TimesStay {
+		one.written = s.Now
+	}
 	s.files[to] = one
 	return nil
 }
+
+// KeepsTimes tells whether a copy has the time of what it is a copy of.
+func (s *Store) KeepsTimes() bool { return s.TimesStay }
 
 // Remove implements delta.Remover. Each file is asked for by "removing".
 func (s *Store) Remove(_ context.Context, paths []string, done func(path, mark string, err error)) {

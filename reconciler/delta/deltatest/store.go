@@ -22,6 +22,8 @@ type Store struct {
 	// "copy", "remove" (of many), "removing" (of one of them) or "recover" and a path; nil:
 	// nothing fails.
 	Fail func(call, path string) error
+	// TimesStay has copies have the time of what they are copies of, as in a folder.
+	TimesStay bool
 	// After hears of each call that has changed something.
 	After func(call, path string)
 	// Calls counts them.

@@ -32,6 +32,9 @@ func (s *Store) Copy(_ context.Context, from, to, tag string) error {
 	})
 }
 
+// KeepsTimes tells that a second name of a file has the file's time.
+func (s *Store) KeepsTimes() bool { return true }
+
 // Remove removes files. See delta.Remover.
 func (s *Store) Remove(_ context.Context, paths []string, done func(path, mark string, err error)) {
 	err := s.in(func(root *os.Root) error {

@@ -1,6 +1,8 @@
 package proof
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,7 +45,7 @@ func (s *State) Boundaries() (all []Checkpoint, why *Finding) {
 		return refuse("versions of its log are missing, so that nothing of it is counted as expired")
 	}
 	for _, c := range s.Log.Checkpoints {
-		if c.Version <= upto && c.Version >= s.Log.Start() {
+		if c.Version <= upto && c.Version >= s.Log.Start() && s.datesItself(c.Version) {
 			all = append(all, c)
 		}
 	}
@@ -53,16 +55,106 @@ func (s *State) Boundaries() (all []Checkpoint, why *Finding) {
 	return all, nil
 }
 
-// Expired sums up what of the log is older than a checkpoint.
-func (l Log) Expired(oldest Checkpoint) Amount {
-	var all Amount
-	for _, f := range l.All {
-		switch f.Kind {
-		case LogCommit, LogSum, LogCheckpoint, LogCheckpointPart, LogCheckpointV2, LogCompacted:
-			if f.Version < oldest.Version {
-				all.add(f.Size)
+// datesItself tells whether a version has its time from its own file. The time of one whose writer's
+// clock was behind comes from the version before, and would be lost with that one: then it and what
+// comes after it would be taken for older than they are.
+func (s *State) datesItself(version int64) bool {
+	if s.Head.clocked && version >= s.Head.clockedSince {
+		return true
+	}
+	i := version - s.Log.Start()
+	if i < 0 || i >= int64(len(s.Log.Run)) {
+		return false // its commit is not there, so that it can be no boundary either
+	}
+	return s.times[version].Equal(s.Log.Run[i].Written.Truncate(time.Millisecond))
+}
+
+// Expired are the files of the log that are older than a checkpoint, in the order in which they
+// may go: commits from the oldest on, then checkpoints, so that the log is one after each of them.
+// Where that checkpoint is of the new kind, the newest of the classic kind stays: readers that do
+// not know the new kind learn from it that they may not read the table.
+func (l Log) Expired(oldest Checkpoint) []LogFile {
+	stays := map[string]bool{}
+	if oldest.Files[0].Kind == LogCheckpointV2 {
+		for _, c := range l.Checkpoints { // newest first
+			if c.Version < oldest.Version && c.Files[0].Kind != LogCheckpointV2 {
+				for _, f := range c.Files {
+					stays[f.Name] = true
+				}
+				break
 			}
 		}
 	}
+	var all []LogFile
+	for _, f := range l.All {
+		if rankOfLog(f.Kind) > 0 && f.Version < oldest.Version && !stays[f.Name] {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b LogFile) int {
+		return cmp.Or(cmp.Compare(rankOfLog(a.Kind), rankOfLog(b.Kind)), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Name, b.Name))
+	})
 	return all
+}
+
+// rankOfLog is when files of a kind go; 0: never.
+func rankOfLog(k LogKind) int {
+	switch k {
+	case LogCompacted:
+		return 1 // nothing needs them while the commits are there
+	case LogCommit, LogSum:
+		return 2
+	case LogCheckpoint, LogCheckpointPart, LogCheckpointV2:
+		return 3
+	}
+	return 0
+}
+
+// Upto is the log as it was when a checkpoint was the newest and nothing came after it.
+func (l Log) Upto(c Checkpoint) Log {
+	one := Log{Version: c.Version, Sums: l.Sums, All: l.All}
+	one.Run, one.Below = slices.Clone(l.Run), l.Below
+	one.Run = slices.DeleteFunc(one.Run, func(f LogFile) bool { return f.Version > c.Version })
+	one.Checkpoints = append(one.Checkpoints, c)
+	for _, other := range l.Checkpoints {
+		if other.Version < c.Version {
+			one.Checkpoints = append(one.Checkpoints, other)
+		}
+	}
+	return one
+}
+
+// Holds tells whether a checkpoint and its commit are in a listing as they were, and that whoever
+// reads the table begins with it or with a later one.
+func (l Log) Holds(c Checkpoint, listed []LogFile, hinted int64) error {
+	want := slices.Clone(c.Files)
+	for _, f := range l.Run {
+		if f.Version == c.Version {
+			want = append(want, f)
+		}
+	}
+	for _, f := range want {
+		if !slices.ContainsFunc(listed, f.same) {
+			return fmt.Errorf("%s of its log, which has to stay, is not there any more as it was: nothing more of the log is removed", f.Name)
+		}
+	}
+	if hinted < c.Version {
+		return fmt.Errorf("_last_checkpoint names version %d by now, and %d is the oldest checkpoint that would stay: nothing more of the log is removed", hinted, c.Version)
+	}
+	return nil
+}
+
+// same tells whether a file of a listing is the same one, unchanged.
+func (f LogFile) same(o LogFile) bool {
+	return f.Name == o.Name && f.Size == o.Size && f.Tag == o.Tag && f.Written.Equal(o.Written)
+}
+
+// CountExpired takes in what of the log is expired, and whether the rule lets it go.
+func (t *Table) CountExpired(files []LogFile, goes bool) {
+	for _, f := range files {
+		t.Expired.add(f.Size)
+		if goes {
+			t.LogGoes.add(f.Size)
+		}
+	}
 }

@@ -11,6 +11,7 @@ type LogFile struct {
 	Name    string // without the folder
 	Size    int64
 	Written time.Time // by the store's clock
+	Tag     string    // that of its content; "" where nothing tells
 
 	Kind    LogKind
 	Version int64

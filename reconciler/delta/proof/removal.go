@@ -31,7 +31,8 @@ type Removal struct {
 	Run      string    `json:"run"`
 	Undo     spec.Undo `json:"undo"`                // what makes it good again; never auto
 	Removed  Amount    `json:"removed"`             // from the table
-	Freed    Amount    `json:"freed"`               // of that: the store has the room back
+	Log      Amount    `json:"log,omitzero"`        // removed from its log
+	Freed    Amount    `json:"freed"`               // of both: the store has the room back
 	Spared   int64     `json:"spared,omitempty"`    // a version that was committed meanwhile names them, or they were written again
 	Failed   int64     `json:"failed,omitempty"`    // the store did not remove them
 	Purged   Amount    `json:"purged,omitzero"`     // of earlier runs, for good
@@ -40,21 +41,34 @@ type Removal struct {
 	Verified bool      `json:"verified,omitempty"`  // all live files were there afterwards
 }
 
-// Add counts a file that was removed.
-func (r *Removal) Add(size int64) {
-	r.Removed.add(size)
+// Add counts a file that was removed, one of the log for itself.
+func (r *Removal) Add(size int64, ofLog bool) {
+	if ofLog {
+		r.Log.add(size)
+	} else {
+		r.Removed.add(size)
+	}
 	if r.Undo == spec.UndoNone {
 		r.Freed.add(size)
 	}
 }
 
+// All is what was removed from the table and its log.
+func (r *Removal) All() Amount {
+	return Amount{r.Removed.Files + r.Log.Files, r.Removed.Bytes + r.Log.Bytes}
+}
+
 // String is what was done, as a sentence.
 func (r *Removal) String() string {
 	if r.Undone {
-		return r.Removed.String() + " were removed and brought back"
+		return r.All().String() + " were removed and brought back"
 	}
-	text := fmt.Sprintf("removed %s; freed now: %s", r.Removed, spec.RoughSize(r.Freed.Bytes))
-	if later := r.Removed.Bytes - r.Freed.Bytes; later > 0 {
+	text := "removed " + r.Removed.String()
+	if r.Log.Files > 0 {
+		text += fmt.Sprintf(", and of its log %s", r.Log)
+	}
+	text += fmt.Sprintf("; freed now: %s", spec.RoughSize(r.Freed.Bytes))
+	if later := r.All().Bytes - r.Freed.Bytes; later > 0 {
 		text += fmt.Sprintf("; freed %s: %s", r.later(), spec.RoughSize(later))
 	}
 	if r.Spared > 0 {

@@ -49,6 +49,7 @@ type Table struct {
 
 	// Goes is what may go, Held what could but for a finding.
 	Goes     Amount    `json:"goes"`
+	LogGoes  Amount    `json:"log_goes,omitzero"` // of the log, beside
 	Held     Amount    `json:"held"`
 	Readable *Version  `json:"oldest_readable,omitempty"` // afterwards
 	Findings []Finding `json:"findings,omitempty"`
@@ -121,7 +122,7 @@ func (t *Table) Spare(size int64, c Class) {
 func (t *Table) Guard(rule spec.RetentionRule) {
 	t.Findings = append(t.Findings, t.excess(rule)...)
 	if t.Worst() != EffectNote {
-		t.Held, t.Goes, t.Readable = t.Goes, Amount{}, nil
+		t.Held, t.Goes, t.LogGoes, t.Readable = t.Goes, Amount{}, Amount{}, nil
 	}
 }
 
@@ -136,6 +137,9 @@ func (t *Table) excess(rule spec.RetentionRule) []Finding {
 	}
 	if t.Goes.Files > rule.MaxFiles {
 		all = append(all, stop(FoundGuard, "%d files would go, and max_delete_files allows %d", t.Goes.Files, rule.MaxFiles))
+	}
+	if t.LogGoes.Files > rule.MaxFiles || t.LogGoes.Bytes > rule.MaxBytes {
+		all = append(all, stop(FoundGuard, "%s of its log would go, and max_delete_files and max_delete_bytes allow less", t.LogGoes))
 	}
 	if t.Goes.Bytes > rule.MaxBytes {
 		all = append(all, stop(FoundGuard, "%d bytes would go, and max_delete_bytes allows %d", t.Goes.Bytes, rule.MaxBytes))

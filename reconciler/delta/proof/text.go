@@ -83,7 +83,7 @@ func (r Report) Summary() string {
 func (r Report) Removed() (removed Amount) {
 	for _, t := range r.Tables {
 		if t.Removal != nil && !t.Removal.Undone {
-			removed.plus(t.Removal.Removed)
+			removed.plus(t.Removal.All())
 		}
 	}
 	return removed
@@ -103,7 +103,7 @@ func (t *Table) text(w io.Writer, paint plan.Paint) {
 	if r := t.Removal; r != nil && r.Purged.Files > 0 {
 		fmt.Fprintf(w, "    removed for good what earlier runs had set aside: %s\n", r.Purged)
 	}
-	if r := t.Removal; r != nil && r.Removed.Files > 0 && !r.Undone && r.Undo != spec.UndoNone {
+	if r := t.Removal; r != nil && r.All().Files > 0 && !r.Undone && r.Undo != spec.UndoNone {
 		fmt.Fprintf(w, "    until %s this can be undone: flumen-agent retention undo %s\n", r.Until.UTC().Format("2006-01-02"), r.Run)
 	}
 	for _, f := range t.Findings {
@@ -134,16 +134,19 @@ func (t *Table) outcome() string {
 	switch {
 	case t.Excluded:
 		return "left alone, as a rule says"
-	case t.Removal != nil && t.Removal.Removed.Files > 0:
+	case t.Removal != nil && t.Removal.All().Files > 0:
 		return t.Removal.String()
 	case t.Worst() == EffectRefuse:
 		return "refused"
 	case t.Held.Files > 0:
 		return fmt.Sprintf("nothing goes: %s are held by what was found", t.Held)
-	case t.Goes.Files == 0:
+	case t.Goes.Files == 0 && t.LogGoes.Files == 0:
 		return "nothing to remove"
 	}
 	text := t.Goes.String() + " can go"
+	if t.LogGoes.Files > 0 {
+		text += ", and of its log " + t.LogGoes.String()
+	}
 	if v := t.Readable; v != nil {
 		text += "; oldest version you can read afterwards: " + v.String()
 	}
