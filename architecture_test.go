@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"reconciler/state":           {"spec", "reconciler/plan", "reconciler/report"},
 	"reconciler/status":          {"spec", "drift", "reconciler/report"},
 	"reconciler/notify":          {"spec", "drift", "reconciler/plan", "reconciler/report"},
+	"reconciler/forge":           {"spec", "reconciler/report", "reconciler/notify"},
 	"reconciler/docker":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/s3":              {"spec", "drift", "reconciler/plan"},
@@ -76,7 +77,7 @@ var mayImport = map[string][]string{
 	"cmd/flumen-agent": {
 		"spec", "spec/command", "spec/compose", "spec/file", "spec/git", "spec/sealed", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
-		"reconciler/status", "reconciler/webhook", "reconciler/notify", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
+		"reconciler/status", "reconciler/webhook", "reconciler/notify", "reconciler/forge", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
 	},
 }
 

@@ -46,6 +46,7 @@ type runSettings struct {
 	certificate         status.Certificate
 	webhookSecretFile   string
 	notify              notifySettings
+	forge               forgeSettings
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -84,6 +85,10 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.StringArrayVar(&s.notify.addresses, "notify", nil, "tell this URL when the project's condition changes: signed JSON to https://…, a text to slack://…, smtp://… and the like (may be repeated)")
 	flags.StringVar(&s.notify.file, "notify-file", "", "file with more of these URLs, one a line: for those that are secret")
 	flags.StringVar(&s.notify.secretFile, "notify-secret-file", "", "file with the secret that signs these messages; or set FLUMEN_NOTIFY_SECRET")
+	flags.StringVar(&s.forge.tokenFile, "forge-token-file", "", "file with a token of the forge: tells it the status of commits; or set FLUMEN_FORGE_TOKEN")
+	flags.StringVar(&s.forge.kind, "forge", "", "which forge the repository is at: github, gitlab, gitea or forgejo (default: told from its host)")
+	flags.StringVar(&s.forge.url, "forge-url", "", "address of the forge's pages (default: https:// and the host of the repository)")
+	flags.StringVar(&s.forge.project, "forge-project", "", "OWNER/NAME there, if the repository is a mirror (default: the path of the repository)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -106,6 +111,10 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		return err
 	}
 	notifier, err := a.notifier(s.notify, log)
+	if err != nil {
+		return err
+	}
+	teller, err := a.teller(s.forge, log)
 	if err != nil {
 		return err
 	}
@@ -137,6 +146,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	}
 	a.keepTables(agent, log)
 	a.tellOthers(agent, notifier)
+	a.tellForge(agent, teller)
 	board := front.answer(agent, source, again, notifier)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
@@ -162,6 +172,8 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--listen is for an agent that goes on, and --once is not")
 	case s.once && s.notify.given():
 		return errors.New("--notify is for an agent that goes on, and --once is not")
+	case s.once && s.forge != (forgeSettings{}):
+		return errors.New("--forge-token-file is for an agent that goes on, and --once is not")
 	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != ""):
 		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
 	}

@@ -72,6 +72,11 @@ func shortest[L ~[]E, E any](list L, leftOut *int) L {
 	return slices.Clone(list[:min(len(list), most)])
 }
 
+// Summary says in one line how a project stands after a run. kept is what is known after it.
+func Summary(rep report.Report, kept report.Kept) string {
+	return newMessage(rep, kept, State{}, Of(rep, kept)).Summary
+}
+
 // summary says it in one line.
 func summary(m Message, now State) string {
 	var what string
