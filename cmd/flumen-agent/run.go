@@ -47,6 +47,7 @@ type runSettings struct {
 	webhookSecretFile   string
 	notify              notifySettings
 	forge               forgeSettings
+	otlpEndpoint        string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -89,6 +90,7 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.StringVar(&s.forge.kind, "forge", "", "which forge the repository is at: github, gitlab, gitea or forgejo (default: told from its host)")
 	flags.StringVar(&s.forge.url, "forge-url", "", "address of the forge's pages (default: https:// and the host of the repository)")
 	flags.StringVar(&s.forge.project, "forge-project", "", "OWNER/NAME there, if the repository is a mirror (default: the path of the repository)")
+	flags.StringVar(&s.otlpEndpoint, "otlp-endpoint", "", "send traces of runs to this collector, by OTLP over HTTP (http://localhost:4318); or set OTEL_EXPORTER_OTLP_ENDPOINT")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	flags.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -115,6 +117,10 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		return err
 	}
 	teller, err := a.teller(s.forge, log)
+	if err != nil {
+		return err
+	}
+	tracer, err := a.tracer(ctx, s.otlpEndpoint, log)
 	if err != nil {
 		return err
 	}
@@ -147,6 +153,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	a.keepTables(agent, log)
 	a.tellOthers(agent, notifier)
 	a.tellForge(agent, teller)
+	traceRuns(agent, tracer)
 	board := front.answer(agent, source, again, notifier)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
@@ -174,6 +181,8 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--notify is for an agent that goes on, and --once is not")
 	case s.once && s.forge != (forgeSettings{}):
 		return errors.New("--forge-token-file is for an agent that goes on, and --once is not")
+	case s.once && s.otlpEndpoint != "":
+		return errors.New("--otlp-endpoint is for an agent that goes on, and --once is not")
 	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != ""):
 		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
 	}

@@ -16,6 +16,10 @@ import (
 // keys and tokens that it has. Whoever may write a spec is not to have them in a container,
 // so a spec sees none of them. One of that name in an env file is the spec's.
 func Own(name string) bool {
+	switch name {
+	case "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": // with the token of a collector
+		return true
+	}
 	return strings.HasPrefix(name, "FLUMEN_") || strings.HasPrefix(name, "SOPS_AGE_KEY")
 }
 
