@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"reconciler/notify":          {"spec", "drift", "reconciler/plan", "reconciler/report"},
 	"reconciler/forge":           {"spec", "reconciler/report", "reconciler/notify"},
 	"reconciler/trace":           {"reconciler/report"},
+	"reconciler/control":         {"reconciler"},
 	"reconciler/docker":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/memory":          {"spec", "drift", "reconciler/plan"},
 	"reconciler/s3":              {"spec", "drift", "reconciler/plan"},
@@ -78,7 +79,7 @@ var mayImport = map[string][]string{
 	"cmd/flumen-agent": {
 		"spec", "spec/command", "spec/compose", "spec/file", "spec/git", "spec/sealed", "drift", "drift/schedule",
 		"reconciler", "reconciler/plan", "reconciler/report", "reconciler/state", "reconciler/docker", "reconciler/s3",
-		"reconciler/status", "reconciler/webhook", "reconciler/notify", "reconciler/forge", "reconciler/trace", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
+		"reconciler/status", "reconciler/webhook", "reconciler/notify", "reconciler/control", "reconciler/forge", "reconciler/trace", "reconciler/delta", "reconciler/delta/folder", "reconciler/delta/metastore", "reconciler/delta/proof",
 	},
 }
 
@@ -116,7 +117,7 @@ var doors = map[string][]string{
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
 	"go.opentelemetry.io":                {"reconciler/trace"},
-	"golang.org/x/time":                  {"reconciler/webhook"},
+	"golang.org/x/time":                  {"reconciler/webhook", "reconciler/control"},
 	"github.com/nicholas-fedor/shoutrrr": {"reconciler/notify"},
 	"github.com/spf13/cobra":             {"cmd"},
 	"github.com/hashicorp/go-multierror": {"spec/compose", "reconciler/report", "cmd"},

@@ -322,6 +322,9 @@ func (a *Agent) enter(ctx context.Context, want spec.Desired, good spec.Revision
 // another one is to be kept up. A run that was cut short on purpose has failed at nothing.
 func (a *Agent) finish(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
 	rep.Trigger = a.retell(rep)
+	if !rep.CutShort { // else they wait for the run that comes next
+		rep.Trigger = a.askedBy(rep.Trigger)
+	}
 	if rep.CutShort {
 		if ctx.Err() != nil {
 			a.Log.Info("run cut short", "cause", context.Cause(ctx))

@@ -33,6 +33,7 @@ type Ask struct {
 	Revision string    `json:"revision,omitempty"` // apply: the ID of what the person has loaded; rollback: where to, "" is one back
 	Until    time.Time `json:"until,omitzero"`     // pause
 	Reason   string    `json:"reason,omitempty"`   // pause
+	By       string    `json:"by,omitempty"`       // who asks, if that is known: who came with a token
 }
 
 // Answer is what became of a request.
@@ -126,6 +127,7 @@ func (a *Agent) obey(ctx context.Context, verb string, ask Ask) (said string, er
 		if s, err = s.rollback(ask.Revision, time.Now()); err != nil {
 			return "", err
 		}
+		s.Pin.By = ask.By
 		if _, err := a.recall(ctx, s.Pin.Revision); err != nil {
 			return "", err
 		}
@@ -134,7 +136,7 @@ func (a *Agent) obey(ctx context.Context, verb string, ask Ask) (said string, er
 		return "", fmt.Errorf("this agent does not know what %q is: it is another version (%s)", verb, "see flumen-agent version")
 	}
 	a.know(s)
-	a.Log.Info("asked for", "verb", verb, "cause", ask.Reason)
+	a.Log.Info("asked for", "verb", verb, "by", ask.By, "cause", ask.Reason)
 	return s.Summary(time.Now()), nil
 }
 
@@ -153,6 +155,21 @@ func (a *Agent) tryAgain(ask Ask) error {
 	return nil
 }
 
+// askedBy names those who have asked for the run that is over, if they are known.
+func (a *Agent) askedBy(trigger string) string {
+	var who []string
+	for _, r := range a.asking {
+		var ask Ask
+		if err := json.Unmarshal(r.Args, &ask); err == nil && ask.By != "" {
+			who = append(who, r.Verb+" by "+ask.By)
+		}
+	}
+	if len(who) == 0 {
+		return trigger
+	}
+	return "asked for: " + strings.Join(who, ", ")
+}
+
 // answer tells those who wait for a run what became of it.
 func (a *Agent) answer(ctx context.Context, rep report.Report) {
 	for _, r := range a.asking {
@@ -169,7 +186,7 @@ func (a *Agent) reply(ctx context.Context, r state.Request, answer Answer) {
 
 // pause is in force from now on.
 func (s Standing) pause(ask Ask, now time.Time) Standing {
-	s.Pause = &Pause{At: now.Round(0), Until: ask.Until.Round(0), Reason: ask.Reason}
+	s.Pause = &Pause{At: now.Round(0), Until: ask.Until.Round(0), Reason: ask.Reason, By: ask.By}
 	return s
 }
 
@@ -193,7 +210,7 @@ func (s Standing) rollback(name string, now time.Time) (Standing, error) {
 func (s Standing) Summary(now time.Time) string {
 	switch {
 	case s.Paused(now):
-		text := "paused"
+		text := "paused" + by(s.Pause.By)
 		if !s.Pause.Until.IsZero() {
 			text += " until " + s.Pause.Until.Format(time.RFC3339)
 		}
@@ -202,13 +219,20 @@ func (s Standing) Summary(now time.Time) string {
 		}
 		return text
 	case s.Pin != nil:
-		return "pinned to revision " + s.Pin.Revision.Short() + " until another than " + s.Pin.Instead.Short() + " is wanted, or flumen-agent resume"
+		return "pinned to revision " + s.Pin.Revision.Short() + by(s.Pin.By) + " until another than " + s.Pin.Instead.Short() + " is wanted, or flumen-agent resume"
 	}
 	rev, why := s.choose()
 	if why == "" {
 		return "following revision " + rev.Short()
 	}
 	return "keeping up revision " + rev.Short() + ": " + why
+}
+
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return " by " + who
 }
 
 // Find gives the revision in force or one that became ready, by the beginning of its

@@ -67,6 +67,7 @@ type Pin struct {
 	Revision spec.Revision `json:"revision"`
 	Instead  spec.Revision `json:"instead"`
 	At       time.Time     `json:"at"`
+	By       string        `json:"by,omitempty"` // who has asked for it, if that is known
 }
 
 // Pause keeps the agent from changing anything. A zero Until has no end.
@@ -74,6 +75,7 @@ type Pause struct {
 	At     time.Time `json:"at"`
 	Until  time.Time `json:"until,omitzero"`
 	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by,omitempty"` // who has asked for it, if that is known
 }
 
 // Looked is what the last look has shown.

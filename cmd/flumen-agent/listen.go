@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler"
+	"github.com/flumendata/flumen-agent/reconciler/control"
 	"github.com/flumendata/flumen-agent/reconciler/notify"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/reconciler/status"
@@ -25,6 +26,7 @@ type front struct {
 	listener net.Listener
 	tls      bool
 	hook     *webhook.Hook // nil: no webhook is taken
+	tokens   []control.Token
 	log      *slog.Logger
 }
 
@@ -42,11 +44,15 @@ func (a *app) openFront(ctx context.Context, s runSettings, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := a.tokens(s.tokensFile)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := status.Listen(ctx, address, s.certificate)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
-	return &front{app: a, listener: listener, tls: s.certificate.File != "", hook: hook, log: log}, nil
+	return &front{app: a, listener: listener, tls: s.certificate.File != "", hook: hook, tokens: tokens, log: log}, nil
 }
 
 // webhook is what takes the calls of forges, or nil where no secret is given.
@@ -102,7 +108,18 @@ func (f *front) answer(agent *reconciler.Agent, source *git.Source, again func()
 			})
 		})
 	}
-	agent.Triggers = append(agent.Triggers, func(ctx context.Context, _ func(string)) { f.serve(ctx, mux) })
+	asker := newAsker(f.app, agent)
+	if len(f.tokens) > 0 {
+		door := control.New(f.tokens, asker.ask, f.hideInJSON, f.log)
+		for _, verb := range control.Verbs {
+			mux.Handle("/"+verb, door)
+		}
+	}
+	agent.Triggers = append(agent.Triggers, func(ctx context.Context, look func(string)) {
+		asker.ctx, asker.look = ctx, look
+		f.serve(ctx, mux)
+		asker.waiting.Wait()
+	})
 	return board
 }
 
@@ -110,6 +127,9 @@ func (f *front) serve(ctx context.Context, handler http.Handler) {
 	f.log.Info("listening", "address", f.listener.Addr().String())
 	if !f.tls && !status.Loopback(f.listener.Addr()) {
 		f.log.Warn("other machines can read how the project stands, and nobody encrypts it on the way: give --listen-cert and --listen-key, or keep the port to yourself")
+	}
+	if !f.tls && !status.Loopback(f.listener.Addr()) && len(f.tokens) > 0 {
+		f.log.Warn("nobody encrypts the tokens on the way, so who listens there can change the project: give --listen-cert and --listen-key")
 	}
 	if err := status.Serve(ctx, f.listener, handler, f.log); err != nil {
 		f.log.Error("nothing is answered any more on the port of --listen", "err", err)

@@ -45,6 +45,7 @@ type runSettings struct {
 	listen              string // "" is nowhere
 	certificate         status.Certificate
 	webhookSecretFile   string
+	tokensFile          string
 	notify              notifySettings
 	forge               forgeSettings
 	otlpEndpoint        string
@@ -83,6 +84,7 @@ Exit codes: 0 stopped in order, 1 error. With --once: as apply.`,
 	flags.StringVar(&s.certificate.File, "listen-cert", "", "PEM file of a certificate: speak TLS on that port")
 	flags.StringVar(&s.certificate.KeyFile, "listen-key", "", "PEM file of the certificate's key")
 	flags.StringVar(&s.webhookSecretFile, "webhook-secret-file", "", "file with the secret of /webhook on that port, one a line; or set FLUMEN_WEBHOOK_SECRET")
+	flags.StringVar(&s.tokensFile, "tokens-file", "", "file of who may POST /apply, /pause, /resume, /rollback on that port, a line each: NAME TOKEN; or set FLUMEN_TOKENS")
 	flags.StringArrayVar(&s.notify.addresses, "notify", nil, "tell this URL when the project's condition changes: signed JSON to https://…, a text to slack://…, smtp://… and the like (may be repeated)")
 	flags.StringVar(&s.notify.file, "notify-file", "", "file with more of these URLs, one a line: for those that are secret")
 	flags.StringVar(&s.notify.secretFile, "notify-secret-file", "", "file with the secret that signs these messages; or set FLUMEN_NOTIFY_SECRET")
@@ -183,8 +185,8 @@ func (a *app) checkRun(s runSettings) error {
 		return errors.New("--forge-token-file is for an agent that goes on, and --once is not")
 	case s.once && s.otlpEndpoint != "":
 		return errors.New("--otlp-endpoint is for an agent that goes on, and --once is not")
-	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != ""):
-		return errors.New("--listen-cert, --listen-key and --webhook-secret-file need --listen")
+	case s.listen == "" && (s.certificate != status.Certificate{} || s.webhookSecretFile != "" || s.tokensFile != ""):
+		return errors.New("--listen-cert, --listen-key, --webhook-secret-file and --tokens-file need --listen")
 	}
 	return nil
 }

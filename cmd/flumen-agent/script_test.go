@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
 		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	}
-	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call, "catch": catch})
+	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call, "post": post, "catch": catch})
 }
 
 // get is a program for scripts: it prints what an address answers, and ends with 1 unless
@@ -56,6 +56,23 @@ func call() {
 		var answer *http.Response
 		if answer, err = http.DefaultClient.Do(r); err == nil {
 			fmt.Println(answer.StatusCode)
+			return
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// post is a program for scripts: it posts a body with a token, and prints the code and the text
+// of the answer.
+func post() {
+	r, err := http.NewRequest(http.MethodPost, os.Args[1], strings.NewReader(os.Args[3]))
+	if err == nil {
+		r.Header.Set("Authorization", "Bearer "+os.Args[2])
+		var answer *http.Response
+		if answer, err = http.DefaultClient.Do(r); err == nil {
+			text, _ := io.ReadAll(answer.Body)
+			fmt.Println(answer.StatusCode, string(text))
 			return
 		}
 	}

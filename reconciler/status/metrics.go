@@ -39,6 +39,7 @@ var (
 	paused      = level("paused", "Whether a person has paused the agent.")
 	enforced    = level("wanted_revision_enforced", "Whether what is kept up is the newest revision that loaded, and not an earlier one.")
 	quarantined = level("quarantined_revisions", "Revisions that failed, and are not tried again by themselves.")
+	quarantine  = level("quarantined_revision_info", "Each revision that failed and is not tried again by itself. Not there where there is none.", "revision")
 	degraded    = level("degraded_resources", "Things that failed too often, and are tried only now and then.")
 	sourceGood  = level("source_ok", "Whether the newest state of the spec can be had: reached, and loaded.")
 	fetched     = level("source_fetch_timestamp_seconds", "When the git repository has last answered. Not there without one.")
@@ -106,7 +107,7 @@ func (b *Board) register() {
 
 var levels = []*prometheus.Desc{
 	ready, tierReady, inSync, resources, differences, heldSteps, closed, driftStart, lastLook,
-	build, revision, holds, paused, enforced, quarantined, degraded, sourceGood, fetched, notified, reportMade,
+	build, revision, holds, paused, enforced, quarantined, quarantine, degraded, sourceGood, fetched, notified, reportMade,
 }
 
 // Describe names the metrics that Collect gives.
@@ -218,6 +219,19 @@ func (g gauges) standing(s Standing) {
 	g.flag(enforced, s.Wanted.ID == s.Enforced.ID)
 	g.flag(sourceGood, s.Trouble == "")
 	g.set(quarantined, float64(len(s.Quarantined)))
+	for _, name := range shortNames(s.Quarantined) {
+		g.set(quarantine, 1, name)
+	}
 	g.set(degraded, float64(len(s.Degraded)))
 	g.time(fetched, s.Fetched)
+}
+
+// shortNames are those of revisions, each once: two may be shortened to the same.
+func shortNames(all []spec.Revision) []string {
+	var short []string
+	for _, r := range all {
+		short = append(short, r.Short())
+	}
+	slices.Sort(short)
+	return slices.Compact(short)
 }

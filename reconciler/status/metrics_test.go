@@ -84,6 +84,7 @@ func TestMetricsTellHowThingsStandAndWhatRunsHaveDone(t *testing.T) {
 		"flumen_notifications_total{result=dropped} 1",
 		"flumen_notifications_total{result=sent} 3",
 		"flumen_paused{} 1",
+		"flumen_quarantined_revision_info{revision=4d1c} 1",
 		"flumen_quarantined_revisions{} 1",
 		"flumen_ready{} 0",
 		"flumen_resources{kind=bucket tier=foundation} 1",
