@@ -147,3 +147,25 @@ func TestWhatABusyStoreHoldsIsPending(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+func TestWhatABucketHoldsIsNoDifference(t *testing.T) {
+	t.Parallel()
+	want, have := read(t, "tier t\nbucket lake", "bucket lake holds=1204/94489280512")
+	if d := drift.Compare(want, have); !d.InSync() {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestUsageReadsAsPeopleWriteIt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 30, 3, 41, 0, 0, time.FixedZone("CET", 3600))
+	for want, u := range map[string]drift.Usage{
+		"1,204 objects, 88.0 GiB as of 2026-11-30 02:41 UTC": {Bytes: 88 << 30, Objects: 1204, At: at},
+		"1 object, 3 B as of 2026-11-30 02:41 UTC":           {Bytes: 3, Objects: 1, At: at},
+		"0 objects, 1.5 KiB as of 2026-11-30 02:41 UTC":      {Bytes: 1536, At: at},
+	} {
+		if got := u.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -71,6 +71,7 @@ type Found struct {
 	ExitCode int       // of a container that is not running
 	OOM      bool      // the container's last end was for want of memory
 	Restarts int       // by the engine, since the container was made
+	Usage    *Usage    // of a bucket; nil: its store does not tell
 	Note     string    // what else a person should know, or ""
 }
 

@@ -103,6 +103,12 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 			f.Critical = value
 		case key == "note":
 			f.Note = value
+		case key == "holds":
+			usage, err := usageOf(value)
+			if err != nil {
+				return err
+			}
+			f.Usage = usage
 		case key == "exit":
 			code, err := strconv.Atoi(value)
 			if err != nil {
@@ -124,4 +130,12 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 	}
 	have.Found[ref] = f
 	return nil
+}
+
+// usageOf reads how much a bucket holds, as in OBJECTS/BYTES, counted an hour before
+// the look.
+func usageOf(text string) (*drift.Usage, error) {
+	u := drift.Usage{At: At.Add(-time.Hour)}
+	_, err := fmt.Sscanf(text, "%d/%d", &u.Objects, &u.Bytes)
+	return &u, err
 }

@@ -94,6 +94,10 @@ func (l *look) see(ctx context.Context, t *Target) {
 	}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
+	var held usage
+	if len(listed) > 0 {
+		g.Go(func() error { held = t.usage(ctx, c); return nil })
+	}
 	known := map[string]bool{} // not all that are there: a store lists what the key may see
 	for _, one := range listed {
 		known[one.Name] = true
@@ -106,6 +110,7 @@ func (l *look) see(ctx context.Context, t *Target) {
 	}
 	l.seeUsers(ctx, c)
 	_ = g.Wait() // what goes wrong is noted of each bucket
+	l.addUsage(held, listed)
 }
 
 // list gives the buckets of a store that the key may see. It also tells, once for all, whether

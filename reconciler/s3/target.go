@@ -28,6 +28,7 @@ type Target struct {
 	stores  map[string]*spec.Store // of the last look, by name
 	silent  map[string]time.Time   // stores that let a look wait in vain, and since when
 	ways    map[string]way         // to stores, by name
+	usages  map[string]usage       // of stores, by name
 }
 
 // New makes a target that finds the services of a project by locate. It calls nothing.

@@ -31,6 +31,7 @@ func TestBucketsOfVersityGW(t *testing.T) {
 		"StoreOfAServiceIsFound":               testService,
 		"StoreWithTLSHasToBeTrusted":           testTLS,
 		"UsersAreRefusedByName":                testUsersOfVersityGW,
+		"UsageIsNotAskedFor":                   testUsageElsewhere,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

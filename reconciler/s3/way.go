@@ -39,6 +39,7 @@ func (t *Target) wayTo(s *spec.Store, addresses []string) *http.Transport {
 	}
 	fresh := newWay(s, addresses)
 	t.ways[s.Name] = way{place, fresh}
+	delete(t.usages, s.Name) // it may be another store
 	return fresh
 }
 

@@ -82,6 +82,11 @@ func TestBuckets(t *testing.T) {
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
 		"TwoAgentsEndAsOne":                    testTwoAgents,
 
+		"UsageIsAskedForOnceInAWhile":       testUsageIsAskedForOnceInAWhile,
+		"UsageThatIsNotForThisKeyIsNotTold": testUsageIsNotForThisKey,
+		"UsageThatHangsKeepsNoLook":         testUsageThatHangs,
+		"UsageThatIsNonsenseIsNotTold":      testUsageIsNonsense,
+
 		"UserIsMadeAndMayDoWhatItsPolicySays":   testUserMade,
 		"UserChangedByHandIsSetRight":           testUserRepaired,
 		"UserTakesAnotherSecretAndPolicy":       testUserTakesAnotherSecretAndPolicy,
