@@ -108,11 +108,11 @@ func (a *app) why(ctx context.Context, ref spec.Ref) error {
 		if len(c.want.Tiers) == 0 { // there is no spec here to plan for
 			return a.show(why)
 		}
-		p, d, err := c.reconciler.Plan(ctx, c.want, reconciler.Options{LastTiers: a.lastTiers(ctx, c)})
+		check, err := c.reconciler.CheckDrift(ctx, c.want, reconciler.Options{LastTiers: a.lastTiers(ctx, c)})
 		if err != nil {
 			return err
 		}
-		why.Next = report.NextOf(ref, p, d)
+		why.Next, why.Usage = report.NextOf(ref, *check.Would, check.Differences), check.UsageOf(ref)
 		if why.Last == nil && why.Next.Difference == nil && c.want.Find(ref) == nil {
 			return fmt.Errorf("%s is neither in the spec nor in the history: flumen-agent status lists what there is", ref)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/spec"
@@ -33,11 +34,15 @@ type documentStep struct {
 	After    []int         `json:"after,omitempty"`
 	// WithContents: what a bucket holds goes with it.
 	WithContents bool `json:"with_contents,omitempty"`
+	// Usage is how much it holds.
+	Usage *drift.Usage `json:"usage,omitempty"`
 }
 
 // MarshalJSON writes the plan for machines. Sensitive values are masked, so a plan
 // cannot be executed from its JSON; ParseFingerprint is what can be read back.
-func (p Plan) MarshalJSON() ([]byte, error) {
+func (p Plan) MarshalJSON() ([]byte, error) { return json.Marshal(p.document()) }
+
+func (p Plan) document() document {
 	d := document{Project: p.Project, Revision: p.Revision, Fingerprint: p.Fingerprint, Stages: []documentStage{}, Held: p.Held}
 	if d.Held == nil {
 		d.Held = []Held{}
@@ -45,13 +50,13 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	for _, stage := range p.Stages {
 		d.Stages = append(d.Stages, stage.document())
 	}
-	return json.Marshal(d)
+	return d
 }
 
 func (s Stage) document() documentStage {
 	stage := documentStage{Tier: s.Tier}
 	for _, step := range s.Steps {
-		one := documentStep{ID: step.ID, Verb: step.Change.Verb(), Ref: step.Change.Ref(), Reason: step.Reason(), Fields: step.Fields}
+		one := documentStep{ID: step.ID, Verb: step.Change.Verb(), Ref: step.Change.Ref(), Reason: step.Reason(), Fields: step.Fields, Usage: step.Usage()}
 		if r, ok := step.Change.(Replace); ok && r.Have.Ref != r.Ref() {
 			one.Replaces = &r.Have.Ref
 		}
@@ -88,10 +93,21 @@ func ParseFingerprint(b []byte) (fingerprint string, rev spec.Revision, err erro
 	return d.Fingerprint, d.Revision, err
 }
 
-// fingerprint digests what a plan would do and hold, and for which revision.
+// fingerprint digests what a plan would do and hold, and for which revision. How much is in a
+// bucket is no part of that: it changes all the time.
 func fingerprint(p Plan) string {
 	p.Fingerprint, p.Revision.Source = "", ""
-	b, err := json.Marshal(p)
+	p.Held = slices.Clone(p.Held)
+	for i := range p.Held {
+		p.Held[i].Usage = nil
+	}
+	d := p.document()
+	for _, stage := range d.Stages {
+		for i := range stage.Steps {
+			stage.Steps[i].Usage = nil
+		}
+	}
+	b, err := json.Marshal(d)
 	if err != nil {
 		panic("plan: " + err.Error()) // all its values marshal
 	}

@@ -170,7 +170,7 @@ func (b *builder) heldInOrder() []Held {
 	}
 	var all []Held
 	for ref, h := range b.held {
-		h.Works = !b.unready(ref)
+		h.Works, h.Usage = !b.unready(ref), b.have.Found[ref].Usage
 		all = append(all, h)
 	}
 	slices.SortFunc(all, func(a, c Held) int {

@@ -36,6 +36,9 @@ type Step struct {
 	Fields  []drift.Field // what differs
 }
 
+// Usage is how much that holds which the step is about; nil: nobody tells.
+func (s Step) Usage() *drift.Usage { return actsOn(s.Change).Usage }
+
 // Stage is a group of steps. A stage begins when the one before it has no
 // failure and its tier is ready.
 type Stage struct {
@@ -54,13 +57,15 @@ type Held struct {
 	Verdict drift.Verdict `json:"verdict"`
 	// Works: it is there and does its work as it is, so nothing has to wait for it.
 	Works bool `json:"works"`
+	// Usage is how much it holds; nil: nobody tells.
+	Usage *drift.Usage `json:"usage,omitempty"`
 }
 
 // Plan is what to do to bring reality to one revision.
 type Plan struct {
 	Project     string
 	Revision    spec.Revision
-	Fingerprint string // of the stages and what is held: equal plans have equal ones
+	Fingerprint string // of the stages and what is held, whatever it holds: equal plans have equal ones
 	Stages      []Stage
 	Held        []Held
 }

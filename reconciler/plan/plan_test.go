@@ -42,6 +42,19 @@ func TestFingerprintIsOfWhatIsToBeDone(t *testing.T) {
 	}
 }
 
+func TestFingerprintIsNotOfWhatBucketsHold(t *testing.T) {
+	var all []plan.Plan
+	for _, observed := range []string{"bucket kept\nbucket old", "bucket kept holds=1/3\nbucket old holds=4/6"} {
+		all = append(all, planFor(t, map[string]string{"desired": "tier t", "observed": observed, "options": "consent-all bucket/old 2026-02-03"}))
+	}
+	if all[0].Fingerprint != all[1].Fingerprint {
+		t.Error("they differ")
+	}
+	if without, with := indented(t, all[0]), indented(t, all[1]); strings.Contains(without, "usage") || strings.Count(with, "usage") != 2 {
+		t.Errorf("%s\n%s", without, with)
+	}
+}
+
 func TestFingerprintIsReadBackFromJSON(t *testing.T) {
 	p := planned(t, oneChange)
 	b, err := json.Marshal(p)

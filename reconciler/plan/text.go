@@ -83,7 +83,15 @@ func (s Step) text(w io.Writer, paint Paint) {
 	}
 	fmt.Fprintf(w, "    %s %s %s\n", paint.On(sign.colour, sign.mark), paint.On(sign.colour, pad(string(verb), 8)),
 		pad(name, 32)+" "+paint.On(Dim, s.Reason()))
+	UsageText(w, s.Usage(), "          ", paint)
 	FieldsText(w, s.Fields, "          ", paint)
+}
+
+// UsageText writes a line that says how much something holds, if that is known.
+func UsageText(w io.Writer, u *drift.Usage, indent string, paint Paint) {
+	if u != nil {
+		fmt.Fprintf(w, "%sholds %s\n", indent, paint.On(Bold, u.String()))
+	}
 }
 
 // FieldsText writes one line for each field: its name, what is, what should be.
@@ -118,6 +126,7 @@ func (p Plan) heldText(w io.Writer, paint Paint) {
 	fmt.Fprintf(w, "\n  %s\n", paint.On(Bold, "held: nothing is done about these"))
 	for _, h := range p.Held {
 		fmt.Fprintf(w, "    %s %s %s\n", paint.On(Yellow, "!"), pad(h.Ref.String(), 32), paint.On(Dim, "rule "+h.Rule+": ")+h.Reason)
+		UsageText(w, h.Usage, "          ", paint)
 		FieldsText(w, h.Fields, "          ", paint)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -54,6 +55,7 @@ func (c Check) Markdown(w io.Writer) {
 			fmt.Fprintf(w, "- `%s`: %s\n", ref, cell(c.Blind[ref]))
 		}
 	}
+	c.usageMarkdown(w)
 	c.wouldMarkdown(w)
 }
 
@@ -87,6 +89,16 @@ func (c Check) differencesMarkdown(w io.Writer) {
 	}
 }
 
+func (c Check) usageMarkdown(w io.Writer) {
+	if len(c.Usage) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\n## What buckets hold\n\n| bucket | objects | size | as of |\n|---|--:|--:|---|\n")
+	for _, one := range c.usages() {
+		fmt.Fprintf(w, "| `%s` | %d | %s | %s |\n", one.Ref, one.Objects, one.Size(), one.At.Format(time.RFC3339))
+	}
+}
+
 func (c Check) wouldMarkdown(w io.Writer) {
 	if c.Would == nil {
 		return
@@ -94,15 +106,23 @@ func (c Check) wouldMarkdown(w io.Writer) {
 	if steps := c.Would.Steps(); len(steps) > 0 {
 		fmt.Fprint(w, "\n## What converging would do\n\n")
 		for _, s := range steps {
-			fmt.Fprintf(w, "- %s `%s`: %s\n", s.Change.Verb(), s.Change.Ref(), cell(s.Reason()))
+			fmt.Fprintf(w, "- %s `%s`: %s%s\n", s.Change.Verb(), s.Change.Ref(), cell(s.Reason()), holds(s.Usage()))
 		}
 	}
 	if len(c.Would.Held) > 0 {
 		fmt.Fprint(w, "\n## Held: nothing is done about these\n\n")
 		for _, h := range c.Would.Held {
-			fmt.Fprintf(w, "- `%s`, rule %s: %s\n", h.Ref, h.Rule, cell(h.Reason))
+			fmt.Fprintf(w, "- `%s`, rule %s: %s%s\n", h.Ref, h.Rule, cell(h.Reason), holds(h.Usage))
 		}
 	}
+}
+
+// holds says how much something holds, behind another text.
+func holds(u *drift.Usage) string {
+	if u == nil {
+		return ""
+	}
+	return "; it holds " + u.String()
 }
 
 func refsMarkdown(w io.Writer, title string, refs []spec.Ref) {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,8 @@ type Check struct {
 	Differences drift.Drift
 	Blind       map[spec.Ref]string
 	Tiers       []TierStatus // how each stood, lowest first
+	// Usage is how much each bucket holds, differing or not, of those whose store tells.
+	Usage map[spec.Ref]drift.Usage
 
 	Would *plan.Plan // what converging would do, and what is held
 
@@ -42,8 +46,44 @@ type Seen struct {
 func NewCheck(want spec.Desired, have drift.Observed, d drift.Drift) Check {
 	return Check{
 		Project: want.Project, Revision: want.Revision, At: have.At, Differences: d, Blind: have.Blind,
-		Tiers: NewStatus(want, have, d).Tiers,
+		Tiers: NewStatus(want, have, d).Tiers, Usage: usageIn(have),
 	}
+}
+
+func usageIn(have drift.Observed) map[spec.Ref]drift.Usage {
+	all := map[spec.Ref]drift.Usage{}
+	for ref, found := range have.Found {
+		if found.Usage != nil {
+			all[ref] = *found.Usage
+		}
+	}
+	return all
+}
+
+// UsageOf is how much something holds, or nil.
+func (c Check) UsageOf(ref spec.Ref) *drift.Usage {
+	if u, ok := c.Usage[ref]; ok {
+		return &u
+	}
+	return nil
+}
+
+// usage is how much one thing holds.
+type usage struct {
+	Ref spec.Ref
+	drift.Usage
+}
+
+// Size is that in few digits.
+func (u usage) Size() string { return spec.RoughSize(u.Bytes) }
+
+// usages are those of all things, in order.
+func (c Check) usages() []usage {
+	var all []usage
+	for _, ref := range slices.SortedFunc(maps.Keys(c.Usage), spec.Ref.Compare) {
+		all = append(all, usage{ref, c.Usage[ref]})
+	}
+	return all
 }
 
 // MarshalJSON writes the check for machines.
@@ -53,17 +93,18 @@ func (c Check) MarshalJSON() ([]byte, error) {
 		differences = append(differences, datedDifference{d, c.Seen[d.Ref].Since, c.Seen[d.Ref].Cause})
 	}
 	return json.Marshal(struct {
-		Project     string              `json:"project"`
-		Revision    spec.Revision       `json:"revision"`
-		At          time.Time           `json:"at"`
-		InSync      bool                `json:"in_sync"`
-		Differences []datedDifference   `json:"differences"`
-		Blind       map[spec.Ref]string `json:"blind"`
-		Ahead       string              `json:"ahead,omitempty"`
-		New         []spec.Ref          `json:"new,omitempty"`
-		Gone        []spec.Ref          `json:"gone,omitempty"`
-		Would       *plan.Plan          `json:"would,omitempty"`
-	}{c.Project, c.Revision, c.At, c.Differences.InSync(), differences, c.Blind, c.Ahead, c.New, c.Gone, c.Would})
+		Project     string                   `json:"project"`
+		Revision    spec.Revision            `json:"revision"`
+		At          time.Time                `json:"at"`
+		InSync      bool                     `json:"in_sync"`
+		Differences []datedDifference        `json:"differences"`
+		Blind       map[spec.Ref]string      `json:"blind"`
+		Usage       map[spec.Ref]drift.Usage `json:"usage,omitempty"`
+		Ahead       string                   `json:"ahead,omitempty"`
+		New         []spec.Ref               `json:"new,omitempty"`
+		Gone        []spec.Ref               `json:"gone,omitempty"`
+		Would       *plan.Plan               `json:"would,omitempty"`
+	}{c.Project, c.Revision, c.At, c.Differences.InSync(), differences, c.Blind, c.Usage, c.Ahead, c.New, c.Gone, c.Would})
 }
 
 type datedDifference struct {
@@ -87,6 +128,7 @@ func (c Check) Text(w io.Writer, paint plan.Paint) {
 			fmt.Fprintf(w, "\n  %s\n", paint.On(plan.Bold, tierTitle(tier)))
 		}
 		fmt.Fprintf(w, "    %s %s %s\n", paint.On(colour(d.Verdict), pad(string(d.Verdict), 8)), pad(d.Ref.String(), 32), paint.On(plan.Dim, reason(d)+c.history(d.Ref)))
+		plan.UsageText(w, c.UsageOf(d.Ref), "          ", paint)
 		plan.FieldsText(w, d.Fields, "          ", paint)
 	}
 	c.tablesText(w, paint)

@@ -36,6 +36,7 @@ type page struct {
 	Unseen  []unseen
 	Steps   []plan.Step
 	Held    []plan.Held
+	Usages  []usage
 	Words   []word
 }
 
@@ -101,7 +102,7 @@ var meanings = []word{
 // print. Nothing of it is a script.
 func (c Check) HTML(w io.Writer) error {
 	p := page{
-		Check: c, Picture: draw(c.Tiers), Numbers: c.numbers(), Groups: c.groups(), Unseen: c.unseen(), Words: c.words(),
+		Check: c, Picture: draw(c.Tiers), Numbers: c.numbers(), Groups: c.groups(), Unseen: c.unseen(), Usages: c.usages(), Words: c.words(),
 	}
 	p.Stands, p.Verdict = c.headline()
 	if c.Would != nil {

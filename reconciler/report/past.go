@@ -144,8 +144,10 @@ func origin(r spec.Revision) string {
 type Why struct {
 	Project string   `json:"project"`
 	Ref     spec.Ref `json:"ref"`
-	Last    *Past    `json:"last"` // nil: nothing is remembered
-	Next    Next     `json:"next"`
+	// Usage is how much it holds; nil: nobody tells.
+	Usage *drift.Usage `json:"usage,omitempty"`
+	Last  *Past        `json:"last"` // nil: nothing is remembered
+	Next  Next         `json:"next"`
 }
 
 // Next is what would be done to a thing now: nothing, a step, or one that is held.
@@ -178,6 +180,7 @@ func NextOf(ref spec.Ref, p plan.Plan, d drift.Drift) Next {
 // Text writes the chain, the last link first.
 func (y Why) Text(w io.Writer, paint plan.Paint) {
 	fmt.Fprintf(w, "%s\n", paint.On(plan.Bold, y.Ref.String()))
+	plan.UsageText(w, y.Usage, "  ", paint)
 	y.lastText(w, paint)
 	y.Next.text(w, paint)
 }

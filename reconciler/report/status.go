@@ -47,6 +47,7 @@ type ResourceStatus struct {
 	ExitCode *int          `json:"exit_code,omitempty"`
 	OOM      bool          `json:"out_of_memory,omitempty"`
 	Restarts int           `json:"restarts,omitempty"`
+	Usage    *drift.Usage  `json:"usage,omitempty"` // of a bucket; nil: its store does not tell
 	Reason   string        `json:"reason,omitempty"`
 	Became   *Became       `json:"became,omitempty"` // nil: it is not remembered
 	Log      []string      `json:"log,omitempty"`    // the last lines of a service that is not well
@@ -90,7 +91,7 @@ func resourceStatus(ref spec.Ref, have drift.Observed, d drift.Drift) ResourceSt
 	case !ok:
 		return s
 	}
-	s.State, s.ID, s.OOM, s.Restarts = found.State, found.ID, found.OOM, found.Restarts
+	s.State, s.ID, s.OOM, s.Restarts, s.Usage = found.State, found.ID, found.OOM, found.Restarts, found.Usage
 	if !found.Since.IsZero() {
 		s.Since = &found.Since
 	}
@@ -175,6 +176,9 @@ func (r ResourceStatus) details(at time.Time) string {
 	}
 	if r.Restarts > 0 {
 		parts = append(parts, Counted(r.Restarts, "restart"))
+	}
+	if r.Usage != nil {
+		parts = append(parts, r.Usage.String())
 	}
 	if r.Verdict != "" {
 		parts = append(parts, string(r.Verdict))

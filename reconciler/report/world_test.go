@@ -47,6 +47,8 @@ no service superset
 blind service/jupyterlab-for-all-data-scientists the engine did not answer within 30s
 service old-notebook running
 volume old_data
+bucket lakehouse holds=1204/94489280512
+bucket storage holds=0/0
 `)
 	if err != nil {
 		t.Fatal(err)

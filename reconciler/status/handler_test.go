@@ -49,7 +49,7 @@ func TestStatusIsThatOfTheLastLookWithWhatTheAgentSays(t *testing.T) {
 		t.Fatalf("%d %v:\n%s", code, err, text)
 	}
 	trino := got.Tiers[1].Resources[1]
-	if got.Project != "lake" || got.Ready || got.Tiers[0].Ready || trino.Ref != "service/trino" || trino.Verdict != "changed" || got.Extra[0].Ref != "service/old" {
+	if got.Project != "lake" || got.Ready || got.Tiers[0].Ready || trino.Ref != "service/trino" || trino.Verdict != "changed" || got.Extra[1].Ref != "service/old" {
 		t.Errorf("%s", text)
 	}
 	if !got.Kept.Paused || got.Kept.Trouble != "no route to host" || len(got.Kept.Quarantined) != 1 {

@@ -20,15 +20,17 @@ func level(name, help string, labels ...string) *prometheus.Desc {
 
 // What is told of the last look. Until there was one, none of these is there.
 var (
-	ready       = level("ready", "Whether the last run saw everything at work: what is held and works as it is does not count against it.")
-	tierReady   = level("tier_ready", "Whether everything of a tier is at work.", "tier")
-	inSync      = level("in_sync", "Whether all things of a kind in a tier were as they should be, and could be seen. What no tier declares has an empty tier.", "tier", "kind")
-	resources   = level("resources", "Things of a kind that a tier declares.", "tier", "kind")
-	differences = level("differences", "Things that were not as they should be, by the way in which they differ.", "tier", "kind", "verdict")
-	heldSteps   = level("held_steps", "Steps that are not done, by the rule that holds them.", "rule")
-	closed      = level("window_closed", "Whether replacing and removing waits for a window. Not there where the spec has none.")
-	driftStart  = level("drift_start_timestamp_seconds", "When the look was made that first saw what still differs. Not there while all is in sync.")
-	lastLook    = level("last_look_timestamp_seconds", "When what runs was last looked at with success.")
+	ready         = level("ready", "Whether the last run saw everything at work: what is held and works as it is does not count against it.")
+	tierReady     = level("tier_ready", "Whether everything of a tier is at work.", "tier")
+	inSync        = level("in_sync", "Whether all things of a kind in a tier were as they should be, and could be seen. What no tier declares has an empty tier.", "tier", "kind")
+	resources     = level("resources", "Things of a kind that a tier declares.", "tier", "kind")
+	differences   = level("differences", "Things that were not as they should be, by the way in which they differ.", "tier", "kind", "verdict")
+	bucketBytes   = level("bucket_size_bytes", "How much a bucket holds with all versions, as its store counted it last. Not there where that does not tell.", "tier", "bucket")
+	bucketObjects = level("bucket_objects", "Objects in a bucket, as its store counted them last. Not there where that does not tell.", "tier", "bucket")
+	heldSteps     = level("held_steps", "Steps that are not done, by the rule that holds them.", "rule")
+	closed        = level("window_closed", "Whether replacing and removing waits for a window. Not there where the spec has none.")
+	driftStart    = level("drift_start_timestamp_seconds", "When the look was made that first saw what still differs. Not there while all is in sync.")
+	lastLook      = level("last_look_timestamp_seconds", "When what runs was last looked at with success.")
 )
 
 // What an agent says of itself.
@@ -106,7 +108,7 @@ func (b *Board) register() {
 }
 
 var levels = []*prometheus.Desc{
-	ready, tierReady, inSync, resources, differences, heldSteps, closed, driftStart, lastLook,
+	ready, tierReady, inSync, resources, differences, bucketBytes, bucketObjects, heldSteps, closed, driftStart, lastLook,
 	build, revision, holds, paused, enforced, quarantined, quarantine, degraded, sourceGood, fetched, notified, reportMade,
 }
 
@@ -200,6 +202,10 @@ func (g gauges) things(tier string, all []report.ResourceStatus, declared bool) 
 		}
 		if r.Verdict != "" {
 			differ[of][r.Verdict]++
+		}
+		if r.Usage != nil {
+			g.set(bucketBytes, float64(r.Usage.Bytes), tier, r.Ref.Name)
+			g.set(bucketObjects, float64(r.Usage.Objects), tier, r.Ref.Name)
 		}
 	}
 	for of, n := range count {

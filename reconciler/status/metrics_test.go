@@ -63,8 +63,11 @@ func lines(families map[string]*dto.MetricFamily) []string {
 func TestMetricsTellHowThingsStandAndWhatRunsHaveDone(t *testing.T) {
 	hour := noon.Add(time.Hour).Add(time.Minute).Unix()
 	want := []string{
+		"flumen_bucket_objects{bucket=kept tier=} 1204",
+		"flumen_bucket_size_bytes{bucket=kept tier=} 94489280512",
 		"flumen_build_info{version=v1.2.3} 1",
 		"flumen_degraded_resources{} 1",
+		"flumen_differences{kind=bucket tier= verdict=extra} 1",
 		"flumen_differences{kind=bucket tier=foundation verdict=missing} 1",
 		"flumen_differences{kind=service tier= verdict=extra} 1",
 		"flumen_differences{kind=service tier=sql verdict=changed} 1",
@@ -74,6 +77,7 @@ func TestMetricsTellHowThingsStandAndWhatRunsHaveDone(t *testing.T) {
 		"flumen_held_steps{rule=backoff} 1",
 		"flumen_holds_project{} 0",
 		"flumen_in_sync{kind=bucket tier=foundation} 0",
+		"flumen_in_sync{kind=bucket tier=} 0",
 		"flumen_in_sync{kind=image tier=foundation} 1",
 		"flumen_in_sync{kind=image tier=sql} 1",
 		"flumen_in_sync{kind=service tier=foundation} 1",

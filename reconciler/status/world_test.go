@@ -76,7 +76,7 @@ func troubled(t *testing.T) *status.Board {
 	healed := run(t, noon.Add(time.Minute), "everything")
 	healed.Steps = startedSteps
 	b.Reported(healed)
-	failed := run(t, noon.Add(time.Hour), "everything\nservice trino env.TZ=CET\nno bucket warehouse\nservice old running")
+	failed := run(t, noon.Add(time.Hour), "everything\nservice trino env.TZ=CET\nno bucket warehouse\nbucket kept holds=1204/94489280512\nservice old running")
 	failed.Steps = []report.Step{{Verb: plan.VerbReplace, Ref: spec.InstanceRef("trino", 1), Outcome: report.RolledBack, Took: 40 * time.Second}}
 	failed.Held = []plan.Held{{Ref: spec.Ref{Kind: spec.KindBucket, Name: "warehouse"}, Rule: "backoff"}}
 	failed.Took = time.Minute
