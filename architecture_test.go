@@ -105,6 +105,7 @@ var doors = map[string][]string{
 	"github.com/go-git/go-billy":         {"spec/git"},
 	"github.com/skeema/knownhosts":       {"spec/git"},
 	"golang.org/x/crypto":                {"spec/git"},
+	"golang.org/x/net/proxy":             {"spec/git"},
 	"github.com/ProtonMail/go-crypto":    {"spec/git/signature"},
 	"github.com/fsnotify/fsnotify":       {"spec/file"},
 	"github.com/robfig/cron":             {"drift/schedule"},

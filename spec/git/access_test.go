@@ -2,6 +2,7 @@ package git
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,6 +67,45 @@ func TestEveryFaultOfARemoteHasWordsOfItsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that takes connections and then says nothing, as behind a broken proxy, must not hold
+// up what follows: the next commit is taken when it answers again.
+func TestRemoteThatSaysNothingIsGivenUp(t *testing.T) {
+	r := newRepository(t)
+	r.write("flumen.yaml", "x")
+	commit := r.push("First")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	key := r.overSSH("")
+	for name, url := range map[string]string{
+		"http": "http://" + silent.Addr().String() + "/lake.git", "ssh": "ssh://git@" + silent.Addr().String() + "/lake.git",
+	} {
+		s := r.source(Options{URL: url, Access: Access{Key: key.key, KnownHosts: key.knownHosts}, Dir: t.TempDir()})
+		s.patience = 100 * time.Millisecond
+		_, err := s.Poll(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "cannot be reached: no answer in time") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	hangs, answers := make(chan struct{}), atomic.Bool{}
+	s := r.source(Options{URL: r.overHTTP(func(given string) bool {
+		if !answers.Load() {
+			<-hangs
+		}
+		return given == password
+	}), Access: Access{User: user, Token: password}, Dir: t.TempDir()})
+	s.patience = 100 * time.Millisecond
+	if _, err := s.Poll(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	answers.Store(true)
+	close(hangs)
+	s.patience = time.Minute
+	mustHave(t, s, commit, "flumen.yaml", "x")
 }
 
 // swappedHosts are known hosts in which a server has the key of another one.

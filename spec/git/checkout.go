@@ -185,7 +185,7 @@ func (s *Source) GoBack(ctx context.Context) (bool, error) {
 		return s.left, nil
 	}
 	// A container waits: if the commit is not at hand it is not waited for long.
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	_, err := s.moveTo(ctx, live, s.good, func(*object.Commit) error { return nil })
 	s.left = err == nil

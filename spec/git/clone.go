@@ -41,6 +41,7 @@ type remote struct {
 	auth     transport.AuthMethod
 	caBundle []byte
 	depth    int // 0: with the whole history
+	proxy    transport.ProxyOptions
 }
 
 // clone is a bare repository on disk that holds what was fetched. It is a cache: whatever
@@ -123,7 +124,7 @@ func (r remote) ask(ctx context.Context) ([]*plumbing.Reference, error) {
 		return askLocal(r.local)
 	}
 	from := git.NewRemote(nil, &config.RemoteConfig{Name: "origin", URLs: []string{r.url}})
-	return from.ListContext(ctx, &git.ListOptions{Auth: r.auth, CABundle: r.caBundle})
+	return from.ListContext(ctx, &git.ListOptions{Auth: r.auth, CABundle: r.caBundle, ProxyOptions: r.proxy})
 }
 
 // fetch gets what a remote has under a name, or a commit, and keeps it as a reference.
@@ -134,7 +135,7 @@ func (c *clone) fetch(ctx context.Context, from remote, what string, to plumbing
 	origin := git.NewRemote(c.storage, &config.RemoteConfig{Name: "origin", URLs: []string{from.url}})
 	err := origin.FetchContext(ctx, &git.FetchOptions{
 		RefSpecs: []config.RefSpec{config.RefSpec("+" + what + ":" + to.String())},
-		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, Tags: git.NoTags, Force: true,
+		Depth:    from.depth, Auth: from.auth, CABundle: from.caBundle, ProxyOptions: from.proxy, Tags: git.NoTags, Force: true,
 	})
 	if errors.Is(err, git.NoErrAlreadyUpToDate) {
 		return nil

@@ -31,6 +31,11 @@ func TestBrokenCloneIsMadeAnew(t *testing.T) {
 		"config garbage": func(t *testing.T, clone string) {
 			each(t, clone+"/config", scribble)
 		},
+		"locks left": func(t *testing.T, clone string) {
+			for _, lock := range []string{"shallow.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "refs/flumen/head.lock", "objects/pack/tmp_pack_1"} {
+				writeFile(t, filepath.Join(clone, lock), "")
+			}
+		},
 		"all gone": func(t *testing.T, clone string) { each(t, clone, os.RemoveAll) },
 	}
 	for name, harm := range breaks {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -53,7 +54,7 @@ func (s *Source) meaning(err error) string {
 		return fmt.Sprintf(": its SSH server shows another key than the one that is known: somebody may be between; ask its owner before you change the known hosts: %v", err)
 	case errors.As(err, &authority), errors.As(err, &name):
 		return fmt.Sprintf(": its certificate is not trusted: %v; name its authority with --git-ca-file", err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return " cannot be reached: no answer in time"
 	case unreachable(err):
 		return fmt.Sprintf(" cannot be reached: %v", err)

@@ -73,7 +73,7 @@ func (s *Source) poll(ctx context.Context, c *clone) error {
 // ask gives what is followed, by the name under which it can be fetched, and what that is
 // at.
 func (s *Source) ask(ctx context.Context) (name plumbing.ReferenceName, hash plumbing.Hash, err error) {
-	err = s.enter(ctx, askTime, func(ctx context.Context, r remote) error {
+	err = s.enter(ctx, s.patience, func(ctx context.Context, r remote) error {
 		refs, err := r.ask(ctx)
 		if err != nil {
 			return s.explain(err)
@@ -107,8 +107,11 @@ func (s *Source) enterOnce(ctx context.Context, limit time.Duration, call func(c
 		return fmt.Errorf("repository %s: %w", s.options.public(), err)
 	}
 	r := remote{url: s.options.URL, auth: auth, caBundle: s.caBundle, depth: 1}
-	if s.at.Protocol == "file" {
+	switch s.at.Protocol {
+	case "file":
 		r.local = s.at.Path
+	case "ssh":
+		r.proxy = endingAt(time.Now().Add(limit))
 	}
 	return call(ctx, r)
 }

@@ -26,6 +26,7 @@ type Source struct {
 	access   credentials
 	caBundle []byte
 	hurry    chan struct{}
+	patience time.Duration // askTime, but in tests
 
 	asking sync.Mutex // one fetch at a time
 	dir    sync.Mutex // one user of the trees at a time; whoever asks may take it, not the other way round
@@ -59,7 +60,7 @@ func New(o Options) (*Source, error) {
 	if at.Protocol == "file" {
 		o.URL = local(at)
 	}
-	s := &Source{options: o, at: at, access: credentials{access: o.Access, hide: o.Hide, at: at}, hurry: make(chan struct{}, 1)}
+	s := &Source{options: o, at: at, access: credentials{access: o.Access, hide: o.Hide, at: at}, hurry: make(chan struct{}, 1), patience: askTime}
 	if o.Access.CAFile != "" {
 		if s.caBundle, err = os.ReadFile(o.Access.CAFile); err != nil {
 			return nil, fmt.Errorf("the file of certificate authorities: %w", err)
