@@ -1,9 +1,11 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/plan"
@@ -24,10 +26,10 @@ func (a *Agent) say(rep report.Report, e enforcement) {
 		a.Log.Info("run done", append(attrs, "steps", len(rep.Steps), "ready", rep.Ready)...)
 	case watches != "" && len(rep.After) > 0:
 		a.sayOnce(slog.LevelWarn, "drift found, nothing is changed", "cause", watches, "differences", len(rep.After), "revision", rep.Revision.Short())
-	case rep.Ready:
+	case rep.Ready && len(rep.Held) == 0:
 		a.sayOnce(slog.LevelInfo, "in sync", "revision", rep.Revision.Short())
 	default:
-		attrs := []any{"held", len(rep.Held), "revision", rep.Revision.Short()}
+		attrs := []any{"held", len(rep.Held), "ready", rep.Ready, "revision", rep.Revision.Short()}
 		first, why := firstHeld(rep.Held)
 		a.sayAs(fmt.Sprint("held", attrs, first), slog.LevelWarn, "steps are held", append(append(attrs, first...), why...)...)
 	}
@@ -40,15 +42,25 @@ func (a *Agent) sayCondemned(rep report.Report) {
 	a.Log.Error("revision failed, the last good one is kept up", "revision", rep.Revision.Short(), "good", good.Short(), "cause", q.Reason)
 }
 
-// firstHeld names one held thing that does not work, so that the log says where to look, and
-// why it is held, which may count down.
+// firstHeld names one held thing, one that does not work if there is any, so that the log says
+// where to look, and why it is held, which may count down.
 func firstHeld(held []plan.Held) (first, why []any) {
-	for _, h := range held {
-		if !h.Works {
-			return []any{"ref", h.Ref.String(), "rule", h.Rule}, []any{"cause", h.Reason}
-		}
+	if len(held) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	h := slices.MinFunc(held, func(a, b plan.Held) int { return cmp.Compare(urgency(a), urgency(b)) })
+	return []any{"ref", h.Ref.String(), "rule", h.Rule}, []any{"cause", h.Reason}
+}
+
+// urgency is least for what is to be named first.
+func urgency(h plan.Held) int {
+	switch {
+	case !h.Works:
+		return 0
+	case h.Rule != plan.RuleNeeds: // else something else is the reason
+		return 1
+	}
+	return 2
 }
 
 // sayOnce logs something when it is another thing than the last.

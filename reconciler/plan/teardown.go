@@ -65,8 +65,11 @@ func (t *teardown) count() {
 		t.tiers[tier].add(gone, named)
 	}
 	delete(t.tiers, "") // not known
+	// A tier that is left without any service is as good as gone.
 	for _, tier := range t.want.Tiers {
-		delete(t.tiers, tier.Name)
+		if slices.ContainsFunc(tier.Resources, func(r spec.Resource) bool { return r.Ref().Kind == spec.KindService }) {
+			delete(t.tiers, tier.Name)
+		}
 	}
 }
 
