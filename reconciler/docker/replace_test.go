@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +82,30 @@ func TestFailedStartOfAReplacementStartsTheOldContainerAgain(t *testing.T) {
 			w.Fatalf("got %v, want a failure that was rolled back", err)
 		}
 		w.mustOnlySettle(w.desired(w.service("one")))
+	})
+}
+
+// What the old container mounts has gone meanwhile, so that it cannot be started again either.
+func TestGoingBackThatFailsIsSaidAndIsNoSuccess(t *testing.T) {
+	eachWorld(t, func(w world) {
+		dir := filepath.Join(w.TempDir(), "conf")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			w.Fatal(err)
+		}
+		mounts := func(s *spec.Service) { s.Mounts = []spec.Mount{{Type: spec.MountBind, Source: dir, Target: "/conf"}} }
+		w.mustConverge(w.desired(w.service("one", mounts)))
+		if err := os.Remove(dir); err != nil {
+			w.Fatal(err)
+		}
+		err := w.converge(w.desired(w.service("one", broken)))
+		failure := (*plan.Failure)(nil)
+		if !errors.As(err, &failure) || failure.RolledBack || !strings.Contains(failure.Kept, "going back to the container before it did not work") {
+			w.Fatalf("got %+v, want a failure that says that going back did not work", err)
+		}
+		if d, _ := w.drift(w.desired(w.service("one", broken))).Of(spec.InstanceRef("one", 1)); d.Verdict == "" {
+			w.Error("it counts as in sync")
+		}
+		w.mustConverge(w.desired(w.service("one")))
 	})
 }
 

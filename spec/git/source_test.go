@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/flumendata/flumen-agent/spec"
@@ -309,4 +310,38 @@ func TestTreeStaysAsItIsWhileItIsRead(t *testing.T) {
 		t.Error(err)
 	}
 	other.Wait()
+}
+
+// Many agents that follow one server are not to ask it all at the same moment.
+func TestRepositoryIsAskedOnceAnIntervalAndNotInStep(t *testing.T) {
+	r := newRepository(t)
+	r.write("flumen.yaml", "one")
+	r.push("First")
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := r.source(Options{URL: r.bare, Dir: dir, Interval: time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		var watch sync.WaitGroup
+		watch.Go(func() { s.Watch(ctx, func(string) {}) })
+		synctest.Wait()
+		last, _ := s.Reached()
+		gaps := map[time.Duration]bool{}
+		for range 3600 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			at, _ := s.Reached()
+			if gap := at.Sub(last); gap > 0 {
+				gaps[gap] = true
+				if gap < 57*time.Second || gap > 63*time.Second {
+					t.Errorf("asked again after %s", gap)
+				}
+			}
+			last = at
+		}
+		if len(gaps) < 10 {
+			t.Errorf("always after the same time: %v", gaps)
+		}
+		cancel()
+		watch.Wait()
+	})
 }
