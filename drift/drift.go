@@ -21,7 +21,8 @@ const (
 	Foreign Verdict = "foreign" // something that is not ours has its place
 	Unseen  Verdict = "unseen"  // it could not be looked at
 	Stale   Verdict = "stale"   // an image that is to be asked for again
-	// Critical: it is as far as anybody declares as it should be, and data is lost as long as it stays so.
+	// Critical: it is as far as anybody declares as it should be, and data is lost or open to
+	// everybody as long as it stays so.
 	Critical Verdict = "critical"
 	Expired  Verdict = "expired" // files of a Delta table are older than its rule keeps them
 	Pending  Verdict = "pending" // it can be looked at when what it lives in is ready: its service, or its store
@@ -43,7 +44,8 @@ type Difference struct {
 	Fields  []Field  `json:"fields,omitempty"`
 	// Reason says it in words where the verdict and the fields do not.
 	Reason string `json:"reason,omitempty"`
-	// Critical says by what data is lost as long as it stays so, whatever the verdict; "" if by nothing.
+	// Critical says by what data is lost or open to everybody as long as it stays so, whatever
+	// the verdict; "" if by nothing.
 	Critical string `json:"critical,omitempty"`
 	// NeededBy are the services that wait for this one, itself or by way of others, if it is one
 	// that does not run or is not ready.

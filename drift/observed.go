@@ -50,8 +50,8 @@ type Found struct {
 	// equal nor different.
 	Blind map[string]string
 
-	// Critical says what destroys data as long as it stays so, such as a lifecycle rule that
-	// deletes live tables; "" if nothing does.
+	// Critical says what destroys data, or shows it to everybody, as long as it stays so, such as a
+	// lifecycle rule that deletes live tables; "" if nothing does.
 	Critical string
 
 	// Adopted: it was there before the agent took it over, and so stays when no tier

@@ -118,16 +118,9 @@ func (b *Bucket) Fields() Fields {
 	return f
 }
 
-// Open tells whether the bucket's policy lets everybody do something, with or without
-// conditions.
-func (b *Bucket) Open() bool {
-	return slices.ContainsFunc(b.Policy.Statement, func(s Statement) bool {
-		everybody := len(s.NotPrincipal) > 0
-		for _, who := range s.Principal {
-			everybody = everybody || slices.Contains(who, "*")
-		}
-		return s.Effect == "Allow" && everybody
-	})
+// OpenedBy tells whether the spec declares a policy with consent to open the bucket with it.
+func (b *Bucket) OpenedBy(p Policy, at time.Time) bool {
+	return at.Before(b.OpenUntil) && p.String() == b.Policy.String()
 }
 
 // Declares tells whether the spec says something about a field of the bucket. What it does

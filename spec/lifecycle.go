@@ -40,13 +40,17 @@ func (r LifecycleRule) Expires() bool {
 	return !r.Disabled && (r.Days > 0 || !r.Date.IsZero() || r.OtherExpires)
 }
 
-// Reaches tells whether the rule can be about something in a folder of the bucket: "" is the
-// whole bucket. Tags and sizes make no difference, for nobody knows those of what is to come.
-func (r LifecycleRule) Reaches(folder string) bool {
+// Reaches tells whether the rule can be about something in a folder of the bucket. Tags and
+// sizes make no difference, for nobody knows those of what is to come.
+func (r LifecycleRule) Reaches(folder string) bool { return Reaches(r.Prefix, folder) }
+
+// Reaches tells whether what begins with a prefix can be in a folder of a bucket, of which "" is
+// all of it.
+func Reaches(prefix, folder string) bool {
 	if folder != "" {
 		folder += "/"
 	}
-	return strings.HasPrefix(folder, r.Prefix) || strings.HasPrefix(r.Prefix, folder)
+	return strings.HasPrefix(folder, prefix) || strings.HasPrefix(prefix, folder)
 }
 
 // String says the rule by the keys of the file. Two rules that say the same do the same.

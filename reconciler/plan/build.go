@@ -12,7 +12,7 @@ import (
 
 // Names of the rules that Build itself applies.
 const (
-	RuleCritical = "critical" // what loses data is for a person to end, where nobody declares anything about it
+	RuleCritical = "critical" // what loses or shows data is for a person to end, where nobody declares anything about it
 	RuleData     = "data"     // volumes are never replaced or removed, and buckets removed only by consent
 	RuleForeign  = "foreign"  // what is not ours is not touched
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at

@@ -85,7 +85,7 @@ type word struct {
 
 // meanings are those of the verdicts, for people who do not know the agent.
 var meanings = []word{
-	{drift.Critical, "it is as wanted, and loses data as long as it stays so"},
+	{drift.Critical, "it is as wanted, and loses data, or shows it to everybody, as long as it stays so"},
 	{drift.Missing, "it should be there, and is not"},
 	{drift.Expired, "files of the table are older than its rule keeps them"},
 	{drift.Changed, "it is there with other attributes than wanted"},

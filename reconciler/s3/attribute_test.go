@@ -242,11 +242,49 @@ func testOpened(w *world) {
 		}
 		w.mustApply(update)
 	}
+	beside := w.bucket()
+	w.byHand(beside, nil)
+	w.mustPut(beside, "warehouse/t/_delta_log/0.json")
+	beside.Policy = reading(beside, "*")
+	beside.Policy.Statement[0].Resource[0] = "arn:aws:s3:::" + beside.Name + "/public/*"
+	d := w.mustDiffer(w.desired(beside), beside, drift.Changed)
+	w.mustApply(plan.Update{Want: beside, Have: *d.Have, Fields: d.Fields})
+	w.must(w.desired(beside), beside, "")
+}
+
+// testOpenedByHand: that a policy shows live tables to everybody is seen, whoever set it, and
+// stays seen when the consent to it has ended.
+func testOpenedByHand(w *world) {
 	b := w.bucket()
-	b.Policy = reading(b, "arn:aws:iam::123456789012:root")
-	if b.Open() {
-		w.Error("a policy for one account opens nothing")
+	w.byHand(b, nil)
+	open := reading(b, "*")
+	w.ok(w.hand.SetBucketPolicy(w.Context(), b.Name, open.String()))
+	want := w.desired(b)
+	w.must(want, b, "") // there is no table
+	w.mustPut(b, "warehouse/t/_delta_log/0.json")
+	says := "the policy in force opens the Delta table s3://" + b.Name + "/warehouse/t to everybody without a key"
+	mustBeCritical := func(verdict drift.Verdict) {
+		w.Helper()
+		if d := w.must(want, b, verdict); !strings.Contains(d.Critical, says) || !strings.Contains(d.Critical, "({open: "+b.Ref().String()) {
+			w.Errorf("%q", d.Critical)
+		}
 	}
+	mustBeCritical(drift.Critical)
+	b.OpenUntil = time.Now().Add(time.Hour) // without the policy
+	mustBeCritical(drift.Critical)
+	b.Policy = open
+	w.must(want, b, "")
+	b.OpenUntil = time.Now().Add(-time.Minute)
+	mustBeCritical(drift.Critical)
+	b.OpenUntil, b.Policy = time.Now().Add(time.Hour), reading(b, "arn:aws:iam::123456789012:root") // which is put right
+	mustBeCritical(drift.Changed)
+	w.mustHaveRules(b, expire("clean", "warehouse/", 1))
+	says = "the lifecycle rule clean deletes files of the Delta table s3://" + b.Name + "/warehouse/t; and " + says
+	mustBeCritical(drift.Changed)
+	w.mustHaveRules(b)
+	b.Policy = spec.Policy{}
+	b.Tables, says = []string{"elsewhere"}, "the policy in force opens the Delta tables in s3://"+b.Name+"/elsewhere to everybody"
+	mustBeCritical(drift.Critical)
 }
 
 // quota sets a bucket's quota behind the target's back.

@@ -91,8 +91,8 @@ func benchWorld(b *testing.B, address string, n int) (*Target, spec.Desired) {
 	return target, want
 }
 
-// bareCalls asks for what is declared of the buckets, for rules that nobody declares but that
-// may delete tables, and for the policies by which users are marked, and no more: the calls of
+// bareCalls asks for what is declared of the buckets, for rules and policies that nobody
+// declares but that may delete or open tables, and for the policies by which users are marked, and no more: the calls of
 // a look, on connections that are open, as many at a time.
 func bareCalls(b *testing.B, c *connection, want spec.Desired) error {
 	store := c.Client
@@ -114,10 +114,10 @@ func bareCalls(b *testing.B, c *connection, want spec.Desired) error {
 			if _, err := store.GetBucketVersioning(b.Context(), one.Name); err != nil {
 				return err
 			}
-			_, err := store.GetBucketLifecycle(b.Context(), one.Name)
-			if codeOf(err) == "NoSuchLifecycleConfiguration" {
-				return nil
+			if _, err := store.GetBucketLifecycle(b.Context(), one.Name); codeOf(err) != "NoSuchLifecycleConfiguration" && err != nil {
+				return err
 			}
+			_, err := store.GetBucketPolicy(b.Context(), one.Name)
 			return err
 		})
 	}

@@ -214,9 +214,23 @@ func (c *connection) read(ctx context.Context, b *spec.Bucket, listed bool) (*dr
 	return f, err
 }
 
-// critical says which lifecycle rule deletes live tables, be it declared or not. A key that may
-// not read the rules does not see any: nobody declared them.
+// critical says which lifecycle rule deletes live tables, or that a policy shows them to
+// everybody, be it declared or not.
 func (c *connection) critical(ctx context.Context, b, have *spec.Bucket) (string, error) {
+	deletes, err := c.deletes(ctx, b, have)
+	if err != nil {
+		return "", err
+	}
+	opens, err := c.open(ctx, b, have)
+	if deletes != "" && opens != "" {
+		deletes += "; and "
+	}
+	return deletes + opens, err
+}
+
+// deletes says which lifecycle rule deletes live tables. A key that may not read the rules does
+// not see any: nobody declared them.
+func (c *connection) deletes(ctx context.Context, b, have *spec.Bucket) (string, error) {
 	rules := have.Lifecycle
 	if rules == nil {
 		var err error

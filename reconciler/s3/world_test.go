@@ -52,6 +52,7 @@ func TestBuckets(t *testing.T) {
 		"QuotaIsForMinIO":                      testQuotaElsewhere,
 		"LockIsPutOnWhenTheBucketIsMade":       testLock,
 		"OpeningTablesNeedsConsent":            testOpened,
+		"TablesOpenedByHandAreCritical":        testOpenedByHand,
 		"LifecycleIsOneDocument":               testLifecycleIsWhole,
 		"SearchThatEndsTooEarlySaysSo":         testSearchEnds,
 		"LiveTablesAreNotExpired":              testLiveTables,
