@@ -266,6 +266,21 @@ func testUserOfServerWithoutUsers(w *world) {
 	}
 }
 
+// testUserBehindProxy has a proxy forbid the admin API in a page of its own.
+func testUserBehindProxy(w *world) {
+	a := w.user(reads)
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		admin := strings.HasPrefix(r.URL.Path, adminPath)
+		if admin {
+			errorPage(rw, http.StatusForbidden, "nginx")
+		}
+		return admin
+	})
+	if d := w.differs(w.wanting(a), a, drift.Unseen); !strings.Contains(d.Reason, "the store minio does not list its policies: 403 Forbidden") {
+		w.Errorf("%q", d.Reason)
+	}
+}
+
 // testUserInterrupted breaks the making of a user off at every request, and makes it again.
 func testUserInterrupted(w *world) {
 	var left atomic.Int32

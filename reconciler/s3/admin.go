@@ -58,12 +58,12 @@ func (c *connection) signed(ctx context.Context, as credentials.Value, method, p
 	if err != nil || answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNoContent {
 		return text, err
 	}
-	return nil, refused(answer, text)
+	return nil, c.refused(answer, text)
 }
 
 // refused reads the error of an answer: JSON from the admin API, XML from S3 and from MinIO
-// before it is up.
-func refused(answer *http.Response, text []byte) error {
+// before it is up, anything from a proxy before it.
+func (c *connection) refused(answer *http.Response, text []byte) error {
 	var r minio.ErrorResponse
 	isJSON := json.Unmarshal(text, &r) == nil
 	if !isJSON {
@@ -71,7 +71,7 @@ func refused(answer *http.Response, text []byte) error {
 	}
 	r.StatusCode, r.Server = answer.StatusCode, answer.Header.Get("Server")
 	r.Code, r.Message = cmp.Or(r.Code, answer.Status), cmp.Or(r.Message, answer.Status)
-	if !isJSON && r.Server != serverMinIO && r.StatusCode/100 == 4 || r.StatusCode == http.StatusNotImplemented {
+	if !isJSON && c.heard.server() != serverMinIO && r.StatusCode/100 == 4 || r.StatusCode == http.StatusNotImplemented {
 		return errors.Join(errNoAdmin, r)
 	}
 	return r

@@ -198,7 +198,7 @@ func (l *lister) ask(ctx context.Context, query url.Values) (listPage, error) {
 		return listPage{}, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return listPage{}, refusedList(answer, text)
+		return listPage{}, l.connection.refusedList(answer, text)
 	}
 	p, err := readPage(text)
 	if err != nil {
@@ -208,8 +208,8 @@ func (l *lister) ask(ctx context.Context, query url.Values) (listPage, error) {
 }
 
 // refusedList reads the error of an answer.
-func refusedList(answer *http.Response, text []byte) error {
-	err := refused(answer, text)
+func (c *connection) refusedList(answer *http.Response, text []byte) error {
+	err := c.refused(answer, text)
 	var r minio.ErrorResponse
 	if errors.As(err, &r) {
 		return r

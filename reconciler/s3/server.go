@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,7 +14,9 @@ const (
 	serverVersityGW = "VERSITYGW" // whatever is behind it; that a bucket is not there it says before what it does not have
 )
 
-// hearing listens for what the server calls itself. A proxy before it may say something else.
+// hearing listens for what the server calls itself: in its first answer, for what may be
+// refused must not change with a proxy before it whose own error pages name another. One that
+// says its own name in all answers hides the server's.
 type hearing struct {
 	http.RoundTripper
 	// failed is called when there is no answer.
@@ -30,12 +33,20 @@ func (h *hearing) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.failed()
 		return nil, err
 	}
-	if name := answer.Header.Get("Server"); name != "" {
+	if name := answer.Header.Get("Server"); name != "" && byStore(answer) {
 		h.mu.Lock()
-		h.said = name
+		h.said = cmp.Or(h.said, name)
 		h.mu.Unlock()
 	}
 	return answer, nil
+}
+
+// byStore tells whether an answer is the store's own and not the error page of a proxy, which
+// could not or would not ask it: stores refuse in XML, MinIO's admin API in JSON.
+func byStore(answer *http.Response) bool {
+	kind := answer.Header.Get("Content-Type")
+	refusal := answer.StatusCode/100 == 4 && (strings.Contains(kind, "xml") || strings.Contains(kind, "json"))
+	return answer.StatusCode/100 == 2 || refusal
 }
 
 // server is what the server calls itself, without its version: "" before its first answer.

@@ -58,6 +58,7 @@ func TestBuckets(t *testing.T) {
 		"LiveTablesAreNotExpired":              testLiveTables,
 		"RuleThatExpiresTablesIsCritical":      testCriticalRule,
 		"UploadsAreTheServersOwnOnMinIO":       testAbort,
+		"ProxyChangesNoRefusal":                testProxyChangesNoRefusal,
 		"TagsOfOthersAreLeftAlone":             testTagsOfOthers,
 		"BucketThatLeftTheSpecIsReported":      testLeft,
 		"VersioningSetByHandIsSetBack":         testVersioning,
@@ -94,6 +95,7 @@ func TestBuckets(t *testing.T) {
 		"UserThatWasThereIsTakenOverAndKept":    testUserThatWasThere,
 		"UserThatLeftTheSpecIsRemoved":          testUserThatLeft,
 		"UserIsUnseenWithAKeyThatMayNotLook":    testUserOfUnableKey,
+		"UserBehindAProxyThatForbidsItIsUnseen": testUserBehindProxy,
 		"UserOfServerWithoutUsersIsRefused":     testUserOfServerWithoutUsers,
 		"UserInterruptedAnywhereIsMadeAfterAll": testUserInterrupted,
 	} {
@@ -234,6 +236,7 @@ func (w *world) through(start func(*httptest.Server), answer func(http.ResponseW
 
 // refuse answers as S3 servers do.
 func refuse(rw http.ResponseWriter, status int, code, message string) {
+	rw.Header().Set("Content-Type", "application/xml")
 	rw.WriteHeader(status)
 	_, _ = rw.Write([]byte("<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>"))
 }
