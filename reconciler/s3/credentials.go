@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -17,8 +19,8 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-// roleTimeout bounds one question for the role of a machine: where there is nobody to answer
-// it, packets are often just lost.
+// roleTimeout bounds the questions for the role of a machine or container: where there is nobody
+// to answer them, packets are often just lost.
 const roleTimeout = time.Second
 
 // keys are what a store knows us by, and who told us.
@@ -58,46 +60,70 @@ func (m *machine) get(ctx context.Context) (from string, err error) {
 		m.chain = &chain{links: machineLinks()}
 		m.credentials = credentials.New(m.chain)
 	}
-	// Asking does not go through the proxies of the stores: such addresses are this machine's.
-	client := &http.Client{Timeout: roleTimeout, Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: roleTimeout}).DialContext, DisableKeepAlives: true}}
-	if _, err := m.credentials.GetWithContext(&credentials.CredContext{Client: client, Context: ctx}); err != nil {
+	if _, err := m.credentials.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
 		return "", err
 	}
-	return m.chain.current.from, nil
+	return m.chain.current.Load().from, nil
 }
+
+// errNoKeys says what a profile lacks.
+var errNoKeys = errors.New("it has no aws_access_key_id, no sso_role_name and no credential_process (role_arn is not supported)")
 
 // link is one place where credentials may be.
 type link struct {
 	credentials.Provider
 	from string
+	// meant: this machine names the place, so if it gives none, no other place counts instead.
+	meant bool
+	ask   *http.Client
 }
 
+// machineLinks are the places in AWS's order. Profiles that assume a role are not among them.
 func machineLinks() []link {
-	profile := cmp.Or(os.Getenv("AWS_PROFILE"), "default")
-	return []link{
-		{&credentials.EnvAWS{}, "the environment (AWS_ACCESS_KEY_ID)"},
-		{&credentials.FileAWSCredentials{}, "the AWS profile " + profile},
-		{&credentials.IAM{}, "the role of this machine"},
+	profile, identity := os.Getenv("AWS_PROFILE"), os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+	far := asker(answerTimeout, http.ProxyFromEnvironment) // a service of AWS
+	near := asker(roleTimeout, nil)                        // an address of this machine
+	links := []link{{&credentials.EnvAWS{}, "the environment (AWS_ACCESS_KEY_ID)", false, far}}
+	if identity != "" {
+		sts := &credentials.IAM{Endpoint: os.Getenv("AWS_ENDPOINT_URL_STS"), Region: os.Getenv("AWS_DEFAULT_REGION")}
+		links = append(links, link{sts, "the web identity in " + identity, true, far})
 	}
+	links = append(links, link{&credentials.FileAWSCredentials{}, "the AWS profile " + cmp.Or(profile, "default"), profile != "", far})
+	if cmp.Or(os.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")) != "" {
+		return append(links, link{&credentials.IAM{}, "the role of this container", true, near})
+	}
+	return append(links, link{&credentials.IAM{}, "the role of this machine", false, near})
+}
+
+func asker(timeout time.Duration, proxy func(*http.Request) (*url.URL, error)) *http.Client {
+	dial := (&net.Dialer{Timeout: min(timeout, dialTimeout)}).DialContext
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{Proxy: proxy, DialContext: dial, DisableKeepAlives: true}}
 }
 
 // chain asks one link after the other, and remembers which one knew.
 type chain struct {
 	links   []link
-	current *link // nil: none did
+	current atomic.Pointer[link] // nil: none did so far
 }
 
-// RetrieveWithCredContext implements credentials.Provider.
+// RetrieveWithCredContext implements credentials.Provider. It does not use the client that it
+// is given, for that leads to the store.
 func (c *chain) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
 	var tried []string
-	c.current = nil
-	for i := range c.links {
-		value, err := c.links[i].RetrieveWithCredContext(cc)
+	for i, one := range c.links {
+		own := &credentials.CredContext{Client: one.ask}
+		if cc != nil {
+			own.Context = cc.Context
+		}
+		value, err := one.RetrieveWithCredContext(own)
 		if err == nil && value.AccessKeyID != "" && value.SecretAccessKey != "" {
-			c.current = &c.links[i]
+			c.current.Store(&c.links[i])
 			return value, nil
 		}
-		tried = append(tried, "not from "+c.links[i].from)
+		if one.meant {
+			return credentials.Value{}, fmt.Errorf("%s gives no AWS credentials: %w", one.from, cmp.Or(err, errNoKeys))
+		}
+		tried = append(tried, "not from "+one.from)
 	}
 	return credentials.Value{}, errors.New("this machine has no AWS credentials (" + strings.Join(tried, ", ") + ")")
 }
@@ -106,4 +132,7 @@ func (c *chain) RetrieveWithCredContext(cc *credentials.CredContext) (credential
 func (c *chain) Retrieve() (credentials.Value, error) { return c.RetrieveWithCredContext(nil) }
 
 // IsExpired implements credentials.Provider.
-func (c *chain) IsExpired() bool { return c.current == nil || c.current.IsExpired() }
+func (c *chain) IsExpired() bool {
+	current := c.current.Load()
+	return current == nil || current.IsExpired()
+}

@@ -74,7 +74,7 @@ func (c *connection) explain(doing string, err error) error {
 		t.says = fmt.Sprintf("the clock of the store %s and that of this machine are too far apart for its signatures: set both right", name)
 	case "AuthorizationHeaderMalformed", "InvalidRegion", "IllegalLocationConstraintException", "PermanentRedirect":
 		t.says = fmt.Sprintf("the store %s is in another region (%s): check stores.%s.region", name, cmp.Or(answer.Region, answer.Message), name)
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+	case "ExpiredToken", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired": // the third is MinIO's
 		t.says = fmt.Sprintf("the store %s does not take the session token, or not any more: check %s", name, c.keyed("access_key"))
 	case "XMinioStorageFull":
 		t.says = fmt.Sprintf("the disk of the store %s is full, so it cannot %s (XMinioStorageFull): make room there", name, doing)
