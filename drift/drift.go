@@ -96,6 +96,9 @@ func Compare(want spec.Desired, have Observed) Drift {
 		if reason, unseen := have.Unseen(ref); unseen {
 			d.Verdict, d.Reason = Unseen, reason
 		}
+		if found.Left != "" {
+			d.Verdict, d.Reason = Extra, found.Left
+		}
 		all = append(all, d)
 	}
 	return all

@@ -24,6 +24,7 @@ const (
 	Exited     State = "exited" // was stopped, or ended with a code other than 0
 	Done       State = "done"   // a job that exited with 0
 	Removing   State = "removing"
+	Unknown    State = "unknown" // nobody can look at it
 )
 
 // Stopped tells whether a container in this state has to be started to run.
@@ -57,6 +58,10 @@ type Found struct {
 	// Adopted: it was there before the agent took it over, and so stays when no tier
 	// declares it any more. Only users of stores say so.
 	Adopted bool
+
+	// Left says why nobody can look at it, nor change it: its store left the spec. "" for all
+	// that was looked at.
+	Left string
 
 	// Handing: a replacement that was broken off has begun to hand over from this
 	// container, and may have stopped it for that.

@@ -298,7 +298,7 @@ func (a *Agent) options(e enforcement, why string) Options {
 	next := time.Since(a.looked) + a.Interval  // how long ago that will be when the next run may look
 	return Options{
 		Glance:  why == "interval" && a.calm && onTime && next <= inFull,
-		Trigger: why, Refresh: e.fresh && a.had != e.want.Revision.ID, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers,
+		Trigger: why, Refresh: e.fresh && a.had != e.want.Revision.ID, KeepMoved: !e.fresh, GoingBack: e.why != "", LastTiers: a.standing.Tiers, LastStores: a.standing.Stores,
 		Rules: append([]plan.Rule{a.retry.rule(time.Now())}, e.rules...),
 	}
 }
@@ -306,7 +306,7 @@ func (a *Agent) options(e enforcement, why string) Options {
 // once looks, or looks and converges.
 func (a *Agent) once(ctx context.Context, want spec.Desired, o Options, watches string) report.Report {
 	if watches != "" {
-		return a.Reconciler.Check(ctx, want, o.Trigger)
+		return a.Reconciler.Check(ctx, want, o)
 	}
 	return a.Reconciler.Converge(ctx, want, o)
 }
@@ -348,6 +348,7 @@ func (a *Agent) note(ctx context.Context, e enforcement, rep report.Report) (con
 	}
 	if !rep.Beside {
 		condemned = a.judge(e, rep)
+		a.know(a.standing.serving(e.want, rep))
 	}
 	a.keep(ctx, rep)
 	if a.Reported != nil {

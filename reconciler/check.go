@@ -150,7 +150,7 @@ func Age(ctx context.Context, m *state.Store, check *report.Check, keep bool) er
 
 // CheckDrift looks, and says what converging would do. It changes nothing.
 func (r *Reconciler) CheckDrift(ctx context.Context, want spec.Desired, o Options) (report.Check, error) {
-	have, d, err := r.Look(ctx, want)
+	have, d, err := r.Look(ctx, want, o)
 	if err != nil {
 		return report.Check{}, err
 	}

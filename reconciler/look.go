@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,15 +18,15 @@ import (
 // what has stopped is brought back meanwhile.
 const late = 500 * time.Millisecond
 
-// Look observes and compares. It changes nothing.
-func (r *Reconciler) Look(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
-	return r.look(ctx, want, Target.Observe, nil)
+// Look observes and compares. It changes nothing. Of the options only LastStores counts.
+func (r *Reconciler) Look(ctx context.Context, want spec.Desired, o Options) (drift.Observed, drift.Drift, error) {
+	return r.look(ctx, want, o, Target.Observe, nil)
 }
 
 // glance looks as well, but lets targets take what they have seen before for what they would
 // have been told of.
-func (r *Reconciler) glance(ctx context.Context, want spec.Desired) (drift.Observed, drift.Drift, error) {
-	return r.look(ctx, want, func(t Target, ctx context.Context, want spec.Desired) (drift.Observed, error) {
+func (r *Reconciler) glance(ctx context.Context, want spec.Desired, o Options) (drift.Observed, drift.Drift, error) {
+	return r.look(ctx, want, o, func(t Target, ctx context.Context, want spec.Desired) (drift.Observed, error) {
 		if glancer, ok := t.(Glancer); ok {
 			return glancer.Glance(ctx, want)
 		}
@@ -35,7 +36,7 @@ func (r *Reconciler) glance(ctx context.Context, want spec.Desired) (drift.Obser
 
 // look looks at all targets side by side. If some are late, it calls meanwhile once with what
 // has been seen up to then; what they serve is blind in that. It may be nil.
-func (r *Reconciler) look(ctx context.Context, want spec.Desired, observe func(Target, context.Context, spec.Desired) (drift.Observed, error), meanwhile func(drift.Observed)) (drift.Observed, drift.Drift, error) {
+func (r *Reconciler) look(ctx context.Context, want spec.Desired, o Options, observe func(Target, context.Context, spec.Desired) (drift.Observed, error), meanwhile func(drift.Observed)) (drift.Observed, drift.Drift, error) {
 	l := &look{seen: make([]drift.Observed, len(r.Targets)), done: make([]chan struct{}, len(r.Targets))}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, t := range r.Targets {
@@ -54,6 +55,7 @@ func (r *Reconciler) look(ctx context.Context, want spec.Desired, observe func(T
 		return drift.Observed{}, nil, err
 	}
 	have := drift.Merge(l.seen...)
+	maps.Copy(have.Found, leftBehind(want, o.LastStores))
 	return have, drift.Compare(want, have), nil
 }
 
@@ -111,21 +113,21 @@ func (l *look) soFar(targets []Target) drift.Observed {
 // state that has been in force, that is brought back while the look goes on.
 func (r *Reconciler) lookBeforeRun(ctx context.Context, want spec.Desired, o Options, rep *report.Report) (drift.Observed, drift.Drift, error) {
 	if o.Refresh || o.Fingerprint != "" { // a new state, or a person who has agreed to just one plan
-		return r.Look(ctx, want)
+		return r.Look(ctx, want, o)
 	}
 	if o.Glance {
 		// What a glance sees amiss is looked at in full before anything is done about it.
-		if have, d, err := r.glance(ctx, want); err == nil && d.InSync() {
+		if have, d, err := r.glance(ctx, want, o); err == nil && d.InSync() {
 			return have, d, nil
 		}
 	}
-	have, d, err := r.look(ctx, want, Target.Observe, func(have drift.Observed) {
+	have, d, err := r.look(ctx, want, o, Target.Observe, func(have drift.Observed) {
 		rep.Steps = r.bringBack(ctx, want, have, o)
 	})
 	if err != nil || len(rep.Steps) == 0 {
 		return have, d, err
 	}
-	return r.Look(ctx, want)
+	return r.Look(ctx, want, o)
 }
 
 // bringBack starts or makes again the services that are not there as they should be, and

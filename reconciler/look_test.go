@@ -34,7 +34,8 @@ func (h *hanging) Observe(ctx context.Context, want spec.Desired) (drift.Observe
 // withLake is a state with a service, a bucket, and a service in a tier above.
 func withLake() spec.Desired {
 	want := desired("1", []*spec.Service{service("db")}, []*spec.Service{service("web")})
-	want.Tiers[0].Resources = append(want.Tiers[0].Resources, &spec.Bucket{Key: "lake", Store: &spec.Store{Name: "s"}})
+	want.Stores = []*spec.Store{{Name: "s"}}
+	want.Tiers[0].Resources = append(want.Tiers[0].Resources, &spec.Bucket{Key: "lake", Store: want.Stores[0]})
 	return want
 }
 

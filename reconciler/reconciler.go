@@ -50,6 +50,8 @@ type Options struct {
 	// LastTiers are those that services were last in force in, by service, as far as that
 	// is remembered.
 	LastTiers map[string]string
+	// LastStores are those that were last in force, by place, as far as that is remembered.
+	LastStores map[string]Served
 	// Upto is the last tier to converge; "" is all of them.
 	Upto string
 	// Fingerprint is that of the plan a person has agreed to; another one is refused.
@@ -67,7 +69,7 @@ type Options struct {
 
 // Plan looks and decides. It changes nothing.
 func (r *Reconciler) Plan(ctx context.Context, want spec.Desired, o Options) (plan.Plan, drift.Drift, error) {
-	have, d, err := r.Look(ctx, want)
+	have, d, err := r.Look(ctx, want, o)
 	if err != nil {
 		return plan.Plan{}, nil, err
 	}
@@ -218,10 +220,10 @@ func (r *Reconciler) converge(ctx context.Context, want spec.Desired, o Options,
 }
 
 // Check looks and reports what differs. It changes nothing.
-func (r *Reconciler) Check(ctx context.Context, want spec.Desired, trigger string) report.Report {
+func (r *Reconciler) Check(ctx context.Context, want spec.Desired, o Options) report.Report {
 	began := r.now()
-	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: trigger, At: began}
-	have, d, err := r.Look(ctx, want)
+	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began}
+	have, d, err := r.Look(ctx, want, o)
 	if err != nil {
 		rep.Fault = err.Error()
 	} else {
@@ -252,7 +254,7 @@ func (r *Reconciler) carryOut(ctx context.Context, want spec.Desired, p plan.Pla
 	if ctx.Err() != nil {
 		return fmt.Errorf("cut short: %w", context.Cause(ctx))
 	}
-	have, after, err := r.Look(ctx, want)
+	have, after, err := r.Look(ctx, want, o)
 	if err != nil {
 		return fmt.Errorf("look again after the last step: %w", err)
 	}

@@ -75,7 +75,7 @@ func (a *Agent) regain(ctx context.Context) {
 // keep remembers a run, and what is known after it.
 func (a *Agent) keep(ctx context.Context, rep report.Report) {
 	a.save(ctx)
-	if len(rep.Steps) > 0 {
+	if worthKeeping(rep) {
 		a.unrecorded = append(a.unrecorded[max(0, len(a.unrecorded)-mostUnrecorded+1):], rep)
 	}
 	a.write(func(m *state.Store) error {
@@ -137,13 +137,14 @@ func Note(ctx context.Context, m *state.Store, want spec.Desired, rep report.Rep
 	}
 	s = s.want(rep.Revision).after(rep)
 	s.Enforced, s.Why = rep.Revision, ""
+	s = s.serving(want, rep)
 	if rep.Ready {
 		s, pruneable = s.keeping(want)
 	}
 	if err := m.Remember(ctx, StandingNote, s); err != nil {
 		return s, false, err
 	}
-	if len(rep.Steps) > 0 {
+	if worthKeeping(rep) {
 		err = m.Record(ctx, rep)
 	}
 	return s, pruneable, err

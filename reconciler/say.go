@@ -13,6 +13,7 @@ import (
 )
 
 func (a *Agent) say(rep report.Report, e enforcement) {
+	a.sayLeft(rep)
 	attrs := []any{"revision", rep.Revision.Short(), "cause", rep.Trigger, "took", rep.Took.Round(time.Millisecond)}
 	watches := a.watches(e.want)
 	switch {
@@ -32,6 +33,15 @@ func (a *Agent) say(rep report.Report, e enforcement) {
 		attrs := []any{"held", len(rep.Held), "ready", rep.Ready, "revision", rep.Revision.Short()}
 		first, why := firstHeld(rep.Held)
 		a.sayAs(fmt.Sprint("held", attrs, first), slog.LevelWarn, "steps are held", append(append(attrs, first...), why...)...)
+	}
+}
+
+// sayLeft says what a revision that is in force by now leaves behind in a store.
+func (a *Agent) sayLeft(rep report.Report) {
+	for _, h := range rep.Held {
+		if h.Rule == plan.RuleLeft && worthKeeping(rep) {
+			a.Log.Warn("left behind", "ref", h.Ref.String(), "cause", h.Reason, "revision", rep.Revision.Short())
+		}
 	}
 }
 

@@ -42,7 +42,9 @@ type Standing struct {
 	Kept []Kept `json:"kept,omitempty"`
 	// Tiers are those that services were in when a revision became ready, the latest that
 	// had the service.
-	Tiers   map[string]string `json:"tiers,omitempty"`
+	Tiers map[string]string `json:"tiers,omitempty"`
+	// Stores are those that have been in force, by place, until a run has said that they left.
+	Stores  map[string]Served `json:"stores,omitempty"`
 	Pin     *Pin              `json:"pin,omitempty"`
 	Pause   *Pause            `json:"pause,omitempty"`
 	Retries []Retry           `json:"retries,omitempty"`

@@ -43,7 +43,7 @@ is was held back.`,
 			if err != nil {
 				return err
 			}
-			o := reconciler.Options{Trigger: "apply", Upto: tier, Refresh: saved == "", LastTiers: a.lastTiers(cmd.Context(), c)}
+			o := a.withLast(cmd.Context(), c, reconciler.Options{Trigger: "apply", Upto: tier, Refresh: saved == ""})
 			if o.Fingerprint, err = a.mayApply(cmd.Context(), c, o, saved, yes); err != nil {
 				return err
 			}

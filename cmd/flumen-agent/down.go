@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flumendata/flumen-agent/drift"
+	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
@@ -33,7 +34,7 @@ Exit codes: 0 done, 1 failed.`,
 			if err := a.lock(c).refuseAgent(); err != nil {
 				return err
 			}
-			have, _, err := c.reconciler.Look(cmd.Context(), c.want)
+			have, _, err := c.reconciler.Look(cmd.Context(), c.want, reconciler.Options{})
 			if err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ Exit codes: 0 in sync, 2 drift, 1 error.`,
 			if err != nil {
 				return err
 			}
-			check, err := c.reconciler.CheckDrift(cmd.Context(), c.want, reconciler.Options{LastTiers: a.lastTiers(cmd.Context(), c)})
+			check, err := c.reconciler.CheckDrift(cmd.Context(), c.want, a.withLast(cmd.Context(), c, reconciler.Options{}))
 			if err != nil {
 				return err
 			}

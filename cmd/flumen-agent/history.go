@@ -108,13 +108,16 @@ func (a *app) why(ctx context.Context, ref spec.Ref) error {
 		if len(c.want.Tiers) == 0 { // there is no spec here to plan for
 			return a.show(why)
 		}
-		check, err := c.reconciler.CheckDrift(ctx, c.want, reconciler.Options{LastTiers: a.lastTiers(ctx, c)})
+		check, err := c.reconciler.CheckDrift(ctx, c.want, a.withLast(ctx, c, reconciler.Options{}))
 		if err != nil {
 			return err
 		}
 		why.Next, why.Usage = report.NextOf(ref, *check.Would, check.Differences), check.UsageOf(ref)
 		if why.Last == nil && why.Next.Difference == nil && c.want.Find(ref) == nil {
 			return fmt.Errorf("%s is neither in the spec nor in the history: flumen-agent status lists what there is", ref)
+		}
+		if why.Next.Difference == nil && c.want.Find(ref) == nil {
+			why.Next.Reason = "it is not in the spec"
 		}
 		return a.show(why)
 	})

@@ -97,14 +97,13 @@ func (a *app) standing(ctx context.Context, c *connection) (s reconciler.Standin
 	return s, m.Recall(ctx, reconciler.StandingNote, &s)
 }
 
-// lastTiers are those that services were last in force in. What is not remembered, the
-// containers tell.
-func (a *app) lastTiers(ctx context.Context, c *connection) map[string]string {
-	s, err := a.standing(ctx, c)
-	if err != nil {
-		return nil
+// withLast adds to options which tiers and stores were last in force. What is not remembered of
+// the tiers, the containers tell.
+func (a *app) withLast(ctx context.Context, c *connection, o reconciler.Options) reconciler.Options {
+	if s, err := a.standing(ctx, c); err == nil {
+		o.LastTiers, o.LastStores = s.Tiers, s.Stores
 	}
-	return s.Tiers
+	return o
 }
 
 // ask asks the agent that holds the project for something, and waits for its answer. Where

@@ -28,7 +28,7 @@ Exit codes: 0 nothing to do, 2 there is something to do, 1 error.`,
 			if err != nil {
 				return err
 			}
-			p, _, err := c.reconciler.Plan(cmd.Context(), c.want, reconciler.Options{Upto: tier, LastTiers: a.lastTiers(cmd.Context(), c)})
+			p, _, err := c.reconciler.Plan(cmd.Context(), c.want, a.withLast(cmd.Context(), c, reconciler.Options{Upto: tier}))
 			if err != nil {
 				return err
 			}

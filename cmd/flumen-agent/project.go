@@ -155,7 +155,7 @@ func (a *app) look(ctx context.Context) (*connection, drift.Observed, drift.Drif
 	if err != nil {
 		return nil, drift.Observed{}, nil, err
 	}
-	have, d, err := c.reconciler.Look(ctx, c.want)
+	have, d, err := c.reconciler.Look(ctx, c.want, a.withLast(ctx, c, reconciler.Options{}))
 	return c, have, d, err
 }
 

@@ -260,12 +260,12 @@ func (a *app) runOnce(ctx context.Context, log *slog.Logger, s runSettings) erro
 	}
 	c.reconciler.Listen = reconciler.LogTo(log)
 	if s.noHeal {
-		return a.conclude(c.reconciler.Check(ctx, c.want, "once"))
+		return a.conclude(c.reconciler.Check(ctx, c.want, a.withLast(ctx, c, reconciler.Options{Trigger: "once"})))
 	}
 	if err := a.lock(c).refuseAgent(); err != nil {
 		return err
 	}
-	rep := c.reconciler.Converge(ctx, c.want, reconciler.Options{Trigger: "once", Refresh: true, LastTiers: a.lastTiers(ctx, c), Enter: a.entering(c)})
+	rep := c.reconciler.Converge(ctx, c.want, a.withLast(ctx, c, reconciler.Options{Trigger: "once", Refresh: true, Enter: a.entering(c)}))
 	a.noteRun(ctx, c, rep)
 	return a.conclude(rep)
 }

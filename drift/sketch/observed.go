@@ -101,6 +101,8 @@ func found(want spec.Desired, have drift.Observed, ref spec.Ref, attributes []st
 			f.Tier = value
 		case key == "critical":
 			f.Critical = value
+		case key == "left":
+			f.Left, f.State = value, drift.Unknown
 		case key == "note":
 			f.Note = value
 		case key == "holds":

@@ -307,7 +307,7 @@ func BenchmarkLook(b *testing.B) {
 			var looks, floor []time.Duration
 			for b.Loop() {
 				began := time.Now()
-				_, d, err := r.Look(b.Context(), loaded.Desired)
+				_, d, err := r.Look(b.Context(), loaded.Desired, reconciler.Options{})
 				looks = append(looks, time.Since(began))
 				if err != nil || !d.InSync() {
 					b.Fatal(err, d)

@@ -15,6 +15,7 @@ const (
 	RuleCritical = "critical" // what loses or shows data is for a person to end, where nobody declares anything about it
 	RuleData     = "data"     // volumes are never replaced or removed, and buckets removed only by consent
 	RuleForeign  = "foreign"  // what is not ours is not touched
+	RuleLeft     = "left"     // nothing can be done about what is in a store that left the spec
 	RuleUnseen   = "unseen"   // nothing is done about what could not be looked at
 	RuleRemoving = "removing" // what is being removed is gone at the next look
 	RuleExternal = "external" // an external thing is for others to make
@@ -144,7 +145,10 @@ func (b *builder) keepUp(d drift.Difference) {
 
 // answerTo gives either a change or the rule that forbids one.
 func (b *builder) answerTo(d drift.Difference) (c Change, rule, reason string) {
-	if d.Verdict == drift.Extra && d.Ref.Kind == spec.KindBucket {
+	switch {
+	case d.Verdict == drift.Extra && d.Have.Left != "":
+		return nil, RuleLeft, d.Have.Left
+	case d.Verdict == drift.Extra && d.Ref.Kind == spec.KindBucket:
 		return b.answerLeft(d)
 	}
 	return answer(d)

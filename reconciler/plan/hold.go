@@ -74,8 +74,11 @@ func (b *builder) unready(ref spec.Ref) bool {
 	if !ok {
 		return false
 	}
-	if held.Rule == RuleBackoff {
+	switch held.Rule {
+	case RuleBackoff:
 		return true
+	case RuleLeft:
+		return false
 	}
 	switch b.have.Found[ref].State {
 	case drift.Present, drift.Running, drift.Healthy, drift.Done:

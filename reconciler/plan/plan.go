@@ -114,7 +114,7 @@ func (p Plan) Upto(want spec.Desired, tier string) Plan {
 		}
 	}
 	for _, h := range p.Held {
-		if within[h.Tier] {
+		if within[h.Tier] || h.Rule == RuleLeft { // which is said and not done
 			part.Held = append(part.Held, h)
 		}
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,6 +83,9 @@ func (r Report) what() string {
 			text += ", "
 		}
 		text += string(s.Verb) + " " + s.Ref.String()
+	}
+	if left := r.Left(); len(r.Steps) == 0 && len(left) > 0 {
+		text = "left " + Counted(len(left), "thing") + " behind"
 	}
 	return text + " (" + r.Trigger + ")"
 }
@@ -200,6 +204,11 @@ func (y Why) lastText(w io.Writer, paint plan.Paint) {
 		s.details(w, paint)
 		fmt.Fprintf(w, "      by revision %s\n      the agent looked because of: %s\n", origin(r.Revision), r.Trigger)
 	}
+	for _, h := range r.Held {
+		if h.Ref == y.Ref && h.Rule == plan.RuleLeft {
+			fmt.Fprintf(w, "\n  last: left behind, at %s UTC in run %d\n      since %s\n      by revision %s\n", when(r.At), y.Last.ID, h.Reason, origin(r.Revision))
+		}
+	}
 }
 
 func (n Next) text(w io.Writer, paint plan.Paint) {
@@ -211,7 +220,7 @@ func (n Next) text(w io.Writer, paint plan.Paint) {
 	case n.Difference != nil:
 		fmt.Fprintf(w, "\n  next: nothing, though it is %s: %s\n", n.Difference.Verdict, n.Difference.Reason)
 	default:
-		fmt.Fprintf(w, "\n  next: nothing, it is as it should be\n")
+		fmt.Fprintf(w, "\n  next: nothing, %s\n", cmp.Or(n.Reason, "it is as it should be"))
 		return
 	}
 	if n.Difference != nil {

@@ -117,6 +117,27 @@ func (r Report) Err() error {
 	return all.ErrorOrNil()
 }
 
+// Left are the things that the run says were left behind in stores.
+func (r Report) Left() (refs []spec.Ref) {
+	for _, h := range r.Held {
+		if h.Rule == plan.RuleLeft {
+			refs = append(refs, h.Ref)
+		}
+	}
+	return refs
+}
+
+// Tells are the things whose history the run belongs to: it did something to them, or is
+// the last that speaks of them.
+func (r Report) Tells() (refs []spec.Ref) {
+	for _, s := range r.Steps {
+		if s.Verb != plan.VerbWait {
+			refs = append(refs, s.Ref)
+		}
+	}
+	return append(refs, r.Left()...)
+}
+
 func (o Outcome) failed() bool { return o == Failed || o == RolledBack || o == Stale }
 
 // Failures is the number of steps that failed, whatever came after.

@@ -80,7 +80,7 @@ func resourceStatus(ref spec.Ref, have drift.Observed, d drift.Drift) ResourceSt
 		s.Verdict, s.Reason = difference.Verdict, difference.Reason
 	}
 	if reason, unseen := have.Unseen(ref); unseen && s.Verdict != drift.Pending {
-		s.State, s.Reason = "unknown", reason
+		s.State, s.Reason = drift.Unknown, reason
 		return s
 	}
 	found, ok := have.Found[ref]

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -36,11 +35,8 @@ func (s *Store) Record(ctx context.Context, rep report.Report) error {
 		if err != nil {
 			return err
 		}
-		for _, step := range rep.Steps {
-			if step.Verb == plan.VerbWait {
-				continue // nothing was done to it
-			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO acts (run, ref) VALUES (?, ?)", id, step.Ref.String()); err != nil {
+		for _, ref := range rep.Tells() {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO acts (run, ref) VALUES (?, ?)", id, ref.String()); err != nil {
 				return err
 			}
 		}
@@ -69,7 +65,8 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]report.Past, error) {
 	return s.runs(ctx, "SELECT id, report FROM runs ORDER BY id DESC LIMIT ?", limit)
 }
 
-// RunsOf are the newest runs that did something to ref, newest first, at most limit.
+// RunsOf are the newest runs that did something to ref or left it behind, newest first, at most
+// limit.
 func (s *Store) RunsOf(ctx context.Context, ref spec.Ref, limit int) ([]report.Past, error) {
 	return s.runs(ctx, "SELECT id, report FROM runs WHERE id IN (SELECT run FROM acts WHERE ref = ?) ORDER BY id DESC LIMIT ?", ref.String(), limit)
 }
