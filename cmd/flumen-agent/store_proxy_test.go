@@ -21,6 +21,7 @@ import (
 type storeProxy struct {
 	http.Handler
 	mode   atomic.Value // "pass", "slow", "busy", "throttle", "cut" or "hang"
+	takes  atomic.Int64 // how long a slow answer does, in nanoseconds
 	made   atomic.Int32
 	failed atomic.Int32 // requests since the mode was set
 
@@ -68,8 +69,12 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case mode == "hang":
 		<-r.Context().Done()
 	case mode == "slow":
-		time.Sleep(100 * time.Millisecond)
-		p.Handler.ServeHTTP(rw, r)
+		select {
+		case <-time.After(time.Duration(p.takes.Load())):
+			p.Handler.ServeHTTP(rw, r)
+		case <-r.Context().Done():
+			p.failed.Add(1)
+		}
 	case mode == "busy" && about:
 		rw.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(rw, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
@@ -85,9 +90,9 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // proxyCommand is
 //
-//	proxy pass|slow|busy|throttle|cut|hang
+//	proxy pass|slow|busy|throttle|cut|hang [DURATION]
 //	                                what happens to requests from now on; busy and cut only to those
-//	                                about one bucket
+//	                                about one bucket; a slow answer takes so long, 100ms if nothing is said
 //	proxy failed [N]                waits until one, or so many, have failed so
 //	proxy made N                    waits until it was asked to make so many buckets
 //	proxy only N                    it was asked to make no more than so many
@@ -125,6 +130,13 @@ func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("it was asked nothing")
 		}
 	default:
+		takes := 100 * time.Millisecond
+		if len(args) > 1 {
+			var err error
+			takes, err = time.ParseDuration(args[1])
+			ts.Check(err)
+		}
+		p.takes.Store(int64(takes))
 		p.mode.Store(args[0])
 		p.failed.Store(0)
 		p.mu.Lock()
