@@ -15,21 +15,25 @@ import (
 )
 
 // mcCases are what a person does to a bucket with MinIO's own client, mc, which knows the store
-// as "lake": each a command in words, where BUCKET is the bucket and DIR a folder. Fields are
-// those that are found to differ then.
+// as "lake": each a command in words, where BUCKET is the bucket and DIR a folder, of which a
+// file may be read behind "<". Fields are those that are found to differ then.
 var mcCases = map[string]struct {
 	declare func(*spec.Bucket)
 	does    []string
 	fields  []string
 }{
-	"version suspend":  {func(b *spec.Bucket) { b.Versioning = spec.VersioningEnabled }, []string{"version suspend lake/BUCKET"}, []string{"versioning"}},
-	"version enable":   {func(b *spec.Bucket) { b.Versioning = spec.VersioningSuspended }, []string{"version enable lake/BUCKET"}, []string{"versioning"}},
-	"tag set":          {mcTags, []string{"tag set lake/BUCKET owner=me&cost=42&team=x"}, []string{"tag.owner"}},
-	"tag remove":       {mcTags, []string{"tag remove lake/BUCKET"}, []string{"tag.cost", "tag.owner"}},
-	"ilm rule add":     {mcRules, []string{"ilm rule add --prefix logs/ --expire-days 1 lake/BUCKET"}, []string{"lifecycle.?"}},
-	"ilm rule edit":    {mcRules, []string{"ilm rule edit --id old --noncurrent-expire-days 1 lake/BUCKET"}, []string{"lifecycle.old"}},
-	"ilm rule disable": {mcRules, []string{"ilm rule edit --id temporary --disable lake/BUCKET"}, []string{"lifecycle.temporary"}},
-	"ilm rule remove":  {mcRules, []string{"ilm rule remove --id old lake/BUCKET"}, []string{"lifecycle.old"}},
+	"version suspend":         {func(b *spec.Bucket) { b.Versioning = spec.VersioningEnabled }, []string{"version suspend lake/BUCKET"}, []string{"versioning"}},
+	"version enable":          {func(b *spec.Bucket) { b.Versioning = spec.VersioningSuspended }, []string{"version enable lake/BUCKET"}, []string{"versioning"}},
+	"tag set":                 {mcTags, []string{"tag set lake/BUCKET owner=me&cost=42&team=x"}, []string{"tag.owner"}},
+	"tag remove":              {mcTags, []string{"tag remove lake/BUCKET"}, []string{"tag.cost", "tag.owner"}},
+	"ilm rule add":            {mcRules, []string{"ilm rule add --prefix logs/ --expire-days 1 lake/BUCKET"}, []string{"lifecycle.?"}},
+	"ilm rule edit":           {mcRules, []string{"ilm rule edit --id old --noncurrent-expire-days 1 lake/BUCKET"}, []string{"lifecycle.old"}},
+	"ilm rule disable":        {mcRules, []string{"ilm rule edit --id temporary --disable lake/BUCKET"}, []string{"lifecycle.temporary"}},
+	"ilm rule edit tags":      {mcFilters, []string{"ilm rule edit --id tagged --tags a=2 lake/BUCKET"}, []string{"lifecycle.tagged"}},
+	"ilm rule import larger":  {mcFilters, []string{"ilm rule import lake/BUCKET < DIR/larger.json"}, []string{"lifecycle.sized"}},
+	"ilm rule import smaller": {mcFilters, []string{"ilm rule import lake/BUCKET < DIR/smaller.json"}, []string{"lifecycle.sized"}},
+	"ilm rule import prefix":  {mcFilters, []string{"ilm rule import lake/BUCKET < DIR/prefix.json"}, []string{"lifecycle.sized"}},
+	"ilm rule remove":         {mcRules, []string{"ilm rule remove --id old lake/BUCKET"}, []string{"lifecycle.old"}},
 	"ilm rule remove all": {mcRules, []string{"ilm rule remove --all --force lake/BUCKET"},
 		[]string{"lifecycle.old", "lifecycle.temporary"}},
 	"quota set":     {func(b *spec.Bucket) { b.Quota = 5 << 30 }, []string{"quota set lake/BUCKET --size 1GiB"}, []string{"quota"}},
@@ -58,6 +62,18 @@ func mcRules(b *spec.Bucket) {
 	b.Lifecycle = []spec.LifecycleRule{{ID: "old", NoncurrentDays: 30}, {ID: "temporary", Prefix: "tmp/", Days: 7}}
 }
 
+func mcFilters(b *spec.Bucket) {
+	b.Lifecycle = []spec.LifecycleRule{{ID: "sized", Larger: 1 << 20, Smaller: 1 << 30, Days: 30}, {ID: "tagged", Tags: map[string]string{"a": "1"}, Days: 7}}
+}
+
+// mcImports change one condition each of the rule "sized", which mc cannot do in a rule that is
+// there.
+var mcImports = map[string]string{
+	"larger.json":  `"ObjectSizeGreaterThan": 2097152, "ObjectSizeLessThan": 1073741824`,
+	"smaller.json": `"ObjectSizeGreaterThan": 1048576, "ObjectSizeLessThan": 2147483648`,
+	"prefix.json":  `"Prefix": "tmp/", "ObjectSizeGreaterThan": 1048576, "ObjectSizeLessThan": 1073741824`,
+}
+
 // TestWhatAnotherClientChangesIsFoundByTheFieldAndSetRight drifts each attribute of buckets and
 // users with mc, and runs the agent on it.
 func TestWhatAnotherClientChangesIsFoundByTheFieldAndSetRight(t *testing.T) {
@@ -71,6 +87,10 @@ func TestWhatAnotherClientChangesIsFoundByTheFieldAndSetRight(t *testing.T) {
 			want := w.desired(b)
 			mc := newMC(w, program, "BUCKET", b.Name)
 			mc.write("open.json", strings.ReplaceAll(writes, `"Effect": "Allow"`, `"Effect": "Allow", "Principal": "*"`), "lake", b.Name)
+			for name, filter := range mcImports {
+				mc.write(name, `{"Rules": [{"ID": "sized", "Status": "Enabled", "Filter": {"And": {`+filter+`}}, "Expiration": {"Days": 30}},
+					{"ID": "tagged", "Status": "Enabled", "Filter": {"Tag": {"Key": "a", "Value": "1"}}, "Expiration": {"Days": 7}}]}`)
+			}
 			w.observe(want)
 			w.mustApply(plan.Create{Want: b})
 			w.must(want, b, "")
@@ -149,7 +169,14 @@ func (m *mc) write(name, text string, words ...string) {
 
 func (m *mc) do(words string) {
 	m.Helper()
-	cmd := exec.CommandContext(m.Context(), m.program, strings.Fields(m.words.Replace(words))...)
+	args, input, _ := strings.Cut(m.words.Replace(words), " < ")
+	cmd := exec.CommandContext(m.Context(), m.program, strings.Fields(args)...)
+	if input != "" {
+		file, err := os.Open(input)
+		m.ok(err)
+		defer file.Close()
+		cmd.Stdin = file
+	}
 	cmd.Env = []string{"HOME=" + m.dir, "MC_CONFIG_DIR=" + filepath.Join(m.dir, "mc"), "MC_HOST_lake=http://" + enginetest.MinIOUser + ":" + enginetest.MinIOPassword + "@" + m.store.Endpoint}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.Fatalf("mc %s: %v\n%s", words, err, out)
