@@ -29,6 +29,9 @@ type LifecycleRule struct {
 	NewerNoncurrent int       // but for the newest so many of those
 	DeleteMarkers   bool      // a mark of removal goes when it is all that is left
 	AbortDays       int       // after so many days an upload that was never finished goes
+	// AbortAt is where AbortDays stands in the files, as in "flumen.yaml:12:5", since only the
+	// server can tell whether it takes it; "" in a rule that was found.
+	AbortAt string
 	// Other is what a rule that was found does beside this: no spec can ask for it. When
 	// OtherExpires, it removes current versions too.
 	Other        string

@@ -160,12 +160,12 @@ func (w *world) mustDiffer(want spec.Desired, b *spec.Bucket, verdict drift.Verd
 
 func testAbort(w *world) {
 	b := w.bucket()
-	b.Lifecycle = []spec.LifecycleRule{{ID: "uploads", AbortDays: 1}}
+	b.Lifecycle = []spec.LifecycleRule{{ID: "uploads", AbortDays: 1, AbortAt: "flumen.yaml:12:5"}}
 	want := w.desired(b)
 	w.must(want, b, drift.Missing)
 	create := plan.Create{Want: b}
 	held := w.check(create)
-	if len(held) != 1 || held[0].Rule != ruleFeature || !strings.Contains(held[0].Reason, "MINIO_API_STALE_UPLOADS_EXPIRY") {
+	if len(held) != 1 || held[0].Rule != ruleFeature || !strings.HasPrefix(held[0].Reason, "flumen.yaml:12:5: the store minio (MinIO) does not take") || !strings.Contains(held[0].Reason, "MINIO_API_STALE_UPLOADS_EXPIRY") {
 		w.Errorf("%+v", held)
 	}
 	if err := w.apply(create); err == nil || !strings.Contains(err.Error(), "minio (MinIO)") {

@@ -64,7 +64,11 @@ func (c *connection) unfit(ctx context.Context, b *spec.Bucket) error {
 	}
 	for _, rule := range b.Lifecycle {
 		if rule.AbortDays > 0 && c.heard.server() == serverMinIO {
-			return refusal{ruleFeature, c.named() + " does not take abort_incomplete_uploads_days (lifecycle rule " + rule.ID + "): there it is a setting of the server, MINIO_API_STALE_UPLOADS_EXPIRY"}
+			at := ""
+			if rule.AbortAt != "" {
+				at = rule.AbortAt + ": "
+			}
+			return refusal{ruleFeature, at + c.named() + " does not take abort_incomplete_uploads_days (lifecycle rule " + rule.ID + "): there it is a setting of the server, MINIO_API_STALE_UPLOADS_EXPIRY"}
 		}
 	}
 	return nil

@@ -52,6 +52,9 @@ func (c *conversion) lifecycleRule(l lifecycle, at func(string) place) spec.Life
 		DeleteMarkers:   l.ExpiredDeleteMarkers,
 		AbortDays:       c.positive(l.AbortIncompleteUploadsDays, at("abort_incomplete_uploads_days")),
 	}
+	if one.AbortDays > 0 {
+		one.AbortAt = at("abort_incomplete_uploads_days").String()
+	}
 	for key, value := range l.Tags {
 		if one.Tags == nil {
 			one.Tags = map[string]string{}
