@@ -117,3 +117,17 @@ func TestLakehouseSecretsAreNotMadeForOldData(t *testing.T) {
 		})
 	}
 }
+
+// No drive of Windows is at hand, so stat says what it says of one.
+func TestLakehouseDataIsNotPutOnADriveOfWindows(t *testing.T) {
+	c := newCheckout(t)
+	bin := t.TempDir()
+	const stat = "#!/bin/sh\n[ \"$1\" != -f ] || { echo v9fs; exit; }\nPATH=${PATH#*:} exec stat \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "stat"), []byte(stat), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	if code, out := c.prepare(); code != 1 || !strings.Contains(out, "lies on a drive of Windows (v9fs)") || !strings.Contains(out, "Set DATA_DIR") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
