@@ -4,8 +4,10 @@ package examples
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +26,8 @@ func TestEveryExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environ := append(os.Environ(), "S3_ENDPOINT=https://s3.example.com")
-	for _, name := range append(lakehouseSecrets(t), "S3_ACCESS_KEY", "S3_SECRET_KEY", "READER_S3_SECRET", "SUPERSET_READER_PASSWORD") {
+	environ := append(os.Environ(), "S3_ENDPOINT=https://s3.example.com", "TLS_DIR="+certificates(t))
+	for _, name := range append(lakehouseSecrets(t), "S3_ACCESS_KEY", "S3_SECRET_KEY", "READER_S3_SECRET", "SUPERSET_READER_PASSWORD", "SPARK_SECRET", "TRINO_SECRET") {
 		environ = append(environ, name+"=LongEnoughForATest")
 	}
 	for _, file := range append(files, "../flumen.yaml") {
@@ -33,6 +35,21 @@ func TestEveryExampleIsValid(t *testing.T) {
 			t.Errorf("validate %s: exit code %d\n%s", file, code, out)
 		}
 	}
+}
+
+// certificates is a folder with what the example tls reads, whichever it is.
+func certificates(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	content := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	dir := t.TempDir()
+	for _, name := range []string{"ca.crt", "trust.p12", "postgres.pem", "minio.crt", "minio.key", "hive-metastore.p12", "spark.p12", "jupyterlab.pem", "trino.pem", "superset.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // One engine is enough: building MinIO on a second one takes minutes and shows nothing

@@ -23,11 +23,12 @@ import (
 // trino asks Trino over its port, and gives one line for each row.
 func (l *lakehouse) trino(query string) ([]string, error) {
 	l.t.Helper()
-	first, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, "http://127.0.0.1:"+l.env["TRINO_PORT"]+"/v1/statement", strings.NewReader(query))
+	first, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.base("TRINO")+"/v1/statement", strings.NewReader(query))
 	if err != nil {
 		return nil, err
 	}
 	var rows []string
+	web := l.web()
 	for request := first; ; {
 		request.Header.Set("X-Trino-User", "test")
 		var page struct {
@@ -35,7 +36,7 @@ func (l *lakehouse) trino(query string) ([]string, error) {
 			Data    [][]any
 			Error   struct{ Message string }
 		}
-		if err := fetchJSON(http.DefaultClient, request, &page); err != nil {
+		if err := fetchJSON(web, request, &page); err != nil {
 			return nil, err
 		}
 		for _, row := range page.Data {
@@ -145,7 +146,8 @@ func (l *lakehouse) logInAs(user, password string) (*superset, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &superset{Client: &http.Client{Jar: jar, Timeout: 2 * time.Minute}, base: "http://127.0.0.1:" + l.env["SUPERSET_PORT"]}
+	s := &superset{Client: l.web(), base: l.base("SUPERSET")}
+	s.Jar = jar
 	var login struct {
 		Token string `json:"access_token"`
 	}
@@ -160,11 +162,8 @@ func (l *lakehouse) logInAs(user, password string) (*superset, error) {
 	return s, err
 }
 
-func supersetAsksTrino(t *testing.T, l *lakehouse) {
-	s, err := l.logIn(l.env["SUPERSET_ADMIN_PASSWORD"])
-	if err != nil {
-		t.Fatal(err)
-	}
+// askTrino asks the only database that Superset knows, as SQL Lab does.
+func (s *superset) askTrino(query string) ([]map[string]any, error) {
 	var databases struct {
 		Result []struct {
 			ID   int
@@ -172,19 +171,29 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 		}
 	}
 	if err := s.ask(http.MethodGet, "/api/v1/database/", nil, &databases); err != nil || len(databases.Result) != 1 || databases.Result[0].Name != "Trino" {
-		t.Fatalf("the databases are %+v (%v)", databases.Result, err)
+		return nil, fmt.Errorf("the databases are %+v (%v)", databases.Result, err)
 	}
 	var answer struct{ Data []map[string]any }
-	query := map[string]any{"database_id": databases.Result[0].ID, "sql": theOrders, "runAsync": false}
-	if err := s.ask(http.MethodPost, "/api/v1/sqllab/execute/", query, &answer); err != nil {
+	execute := map[string]any{"database_id": databases.Result[0].ID, "sql": query, "runAsync": false}
+	err := s.ask(http.MethodPost, "/api/v1/sqllab/execute/", execute, &answer)
+	return answer.Data, err
+}
+
+func supersetAsksTrino(t *testing.T, l *lakehouse) {
+	s, err := l.logIn(l.env["SUPERSET_ADMIN_PASSWORD"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.askTrino(theOrders)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var items []string
-	for _, row := range answer.Data {
+	for _, row := range rows {
 		items = append(items, fmt.Sprint(row["item"]))
 	}
 	if !slices.Equal(items, []string{"anvil", "bolt", "döner"}) {
-		t.Errorf("Superset gives %v", answer.Data)
+		t.Errorf("Superset gives %v", rows)
 	}
 	if _, err := l.logIn("not the password"); err == nil {
 		t.Error("any password opens it")

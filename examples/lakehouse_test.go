@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -60,6 +61,7 @@ type lakehouse struct {
 	repo    string            // a git repository with the file and what it names
 	data    string            // the folder of MinIO's objects and the notebooks
 	env     map[string]string // the variables of the file
+	tls     *tls.Config       // whom to trust; nil: it speaks no TLS
 }
 
 // newLakehouse prepares one that takes itself down after the test, with its data.

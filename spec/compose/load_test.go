@@ -269,20 +269,3 @@ func TestRootFileValidates(t *testing.T) {
 		}
 	}
 }
-
-func TestExamplesValidate(t *testing.T) {
-	t.Parallel()
-	examples, err := filepath.Glob("../../examples/*/flumen.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	environ := map[string]string{"S3_ENDPOINT": "https://s3.example.com"}
-	for _, name := range []string{"S3_ACCESS_KEY", "S3_SECRET_KEY", "SUPERSET_SECRET_KEY", "SUPERSET_DB_PASSWORD", "MINIO_ROOT_PASSWORD", "READER_S3_SECRET"} {
-		environ[name] = "LongEnoughForATest"
-	}
-	for _, file := range examples {
-		if _, err := Load(t.Context(), Options{File: file, Environ: environ}); err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
-	}
-}
