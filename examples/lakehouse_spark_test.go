@@ -1,7 +1,9 @@
 package examples
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +49,42 @@ func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
 		}
 	}
 	filesAndNamesAreThere(t, l)
+	workersListenInOneNetwork(t, l)
+}
+
+// workersListenInOneNetwork, though they are in two: what runs code is out of the reach of
+// what has no business with it.
+func workersListenInOneNetwork(t *testing.T, l *lakehouse) {
+	for _, worker := range bothWorkers {
+		want := l.docker("inspect", "-f", `{{(index .NetworkSettings.Networks "`+l.project+`_tier1_network").IPAddress}}`, l.container(worker))
+		if got := l.listens(worker); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s listens on %v, its address for Spark is %s", worker, got, want)
+		}
+	}
+}
+
+// listens gives the addresses on which others may connect to a container.
+func (l *lakehouse) listens(service string) []string {
+	l.t.Helper()
+	const state, listening = 3, "0A"
+	var all []string
+	for line := range strings.Lines(l.docker("exec", l.container(service), "cat", "/proc/net/tcp", "/proc/net/tcp6")) {
+		cells := strings.Fields(line)
+		if len(cells) <= state || cells[state] != listening {
+			continue
+		}
+		host, _, _ := strings.Cut(cells[1], ":")
+		address, err := hex.DecodeString(host[len(host)-8:]) // of an IPv4 address in IPv6 the end, backwards
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		slices.Reverse(address)
+		if address := net.IP(address); !address.IsLoopback() {
+			all = append(all, address.String())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // filesAndNamesAreThere: the files are objects in MinIO, the names are rows in PostgreSQL.
