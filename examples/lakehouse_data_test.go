@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,65 +167,5 @@ func (l *lakehouse) hasDashboard(title string) {
 	}
 	if err != nil || len(all.Result) != 1 || all.Result[0].Title != title {
 		l.t.Errorf("the dashboards are %+v (%v)", all.Result, err)
-	}
-}
-
-// everyTable reads each table that Trino knows the name of, and gives how many rows it has.
-func (l *lakehouse) everyTable() map[string]string {
-	l.t.Helper()
-	counts := map[string]string{}
-	for _, catalog := range []string{"delta", "hive"} {
-		names, err := l.trino("SELECT table_schema || '.' || table_name FROM " + catalog + ".information_schema.tables WHERE table_schema NOT IN ('information_schema', 'default')")
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		for _, name := range names {
-			rows, err := l.trino("SELECT count(*) FROM " + catalog + "." + name)
-			switch {
-			case err == nil:
-				counts[catalog+"."+name] = strings.Join(rows, " ")
-			case !strings.Contains(err.Error(), "is not a Delta Lake table") && !strings.Contains(err.Error(), "Cannot query Delta Lake table"):
-				l.t.Fatalf("%s.%s: %v", catalog, name, err)
-			}
-		}
-	}
-	return counts
-}
-
-// aBackupIsRestored where there is nothing at all, and every table has its rows.
-func aBackupIsRestored(t *testing.T, l *lakehouse) {
-	copied := l.stream("10").Rows
-	before := l.everyTable()
-	if before["delta.bronze.orders"] != "3" || before["hive.bronze.visits"] != "2" || len(before) < 5 {
-		t.Fatalf("not all tables were read: %v", before)
-	}
-	backup := filepath.Join(t.TempDir(), "backup")
-	began := time.Now()
-	l.script("--backup", backup)
-	t.Logf("written in %s", time.Since(began).Round(time.Second))
-	l.losesEverything()
-	began = time.Now()
-	l.script("--restore", backup)
-	t.Logf("restored in %s, all of it up", time.Since(began).Round(time.Second))
-	l.exits(0, "plan")
-	if diff := cmp.Diff(before, l.everyTable()); diff != "" {
-		t.Errorf("rows of the tables (-before +restored):\n%s", diff)
-	}
-	l.tells(theOrders, orders...)
-	l.hasDashboard("Kept")
-	l.streams(copied + 10) // a streaming query goes on where it was
-}
-
-// losesEverything takes the stack down, and its volumes and folders away.
-func (l *lakehouse) losesEverything() {
-	l.t.Helper()
-	l.exits(0, "down", "--yes")
-	volumes := strings.Fields(l.docker("volume", "ls", "-q", "--filter", "label=com.docker.compose.project="+l.project))
-	l.docker(append([]string{"volume", "rm"}, volumes...)...)
-	if err := os.RemoveAll(l.data); err != nil {
-		l.t.Fatal(err)
-	}
-	if err := os.Mkdir(l.data, 0o755); err != nil {
-		l.t.Fatal(err)
 	}
 }
