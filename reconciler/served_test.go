@@ -105,7 +105,15 @@ func TestRunsByHandRememberStores(t *testing.T) {
 		t.Errorf("a store that has another name left %v", rep.Left())
 	}
 	elsewhere := &spec.Store{Name: "new", Endpoint: "s3.example.com"}
-	rep := apply(inStores("3", map[string]*spec.Store{"other": elsewhere}))
+	failing := inStores("bad", map[string]*spec.Store{"other": elsewhere})
+	failing.Tiers[0].Resources[1].(*spec.Service).User = "other"
+	w.apply[ref("db")] = fails
+	rep := r.Converge(t.Context(), failing, Options{LastStores: standing.Stores})
+	if standing, _, err = Note(t.Context(), m, failing, rep); err != nil || rep.Ready || len(rep.Left()) != 1 {
+		t.Errorf("%+v %v", rep, err)
+	}
+	delete(w.apply, ref("db"))
+	rep = apply(inStores("3", map[string]*spec.Store{"other": elsewhere}))
 	if left := rep.Left(); len(left) != 1 || left[0].String() != "bucket/new/other" {
 		t.Errorf("a store that is elsewhere left %v", left)
 	}
