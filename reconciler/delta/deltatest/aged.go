@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
 )
 
 // Stored is a file of a table as a store holds it.
@@ -132,7 +133,7 @@ func (a ageing) parquet(content []byte) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	w := parquet.NewGenericWriter[any](&b, f.Schema(), parquet.Compression(&parquet.Snappy))
+	w := parquet.NewGenericWriter[any](&b, parquet.NewSchema(f.Schema().Name(), plainRoot{f.Root()}), parquet.Compression(&parquet.Snappy))
 	for _, group := range f.RowGroups() {
 		if err := a.rows(group, w); err != nil {
 			return nil, err
@@ -142,7 +143,28 @@ func (a ageing) parquet(content []byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func (a ageing) rows(group parquet.RowGroup, w parquet.RowWriter) error {
+// plain is a column without the encodings that a file names for it: that of its levels is among
+// these, and may stand first.
+type plain struct{ parquet.Field }
+
+func (plain) Encoding() encoding.Encoding { return nil }
+
+func (p plain) Fields() []parquet.Field { return plainFields(p.Field) }
+
+// plainRoot is the same for all columns.
+type plainRoot struct{ parquet.Node }
+
+func (p plainRoot) Fields() []parquet.Field { return plainFields(p.Node) }
+
+func plainFields(n parquet.Node) []parquet.Field {
+	fields := slices.Clone(n.Fields())
+	for i, f := range fields {
+		fields[i] = plain{f}
+	}
+	return fields
+}
+
+func (a ageing) rows(group parquet.RowGroup, w *parquet.GenericWriter[any]) error {
 	rows := group.Rows()
 	defer rows.Close()
 	for buffer := make([]parquet.Row, 64); ; {
