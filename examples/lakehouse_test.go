@@ -37,6 +37,7 @@ func TestLakehouse(t *testing.T) {
 		{"ASmallMachineLeavesMostOut", aSmallMachine},
 		{"SparkKeepsDeltaTables", sparkKeepsDeltaTables},
 		{"TrinoReadsWhatSparkWrote", trinoReadsWhatSparkWrote},
+		{"RetentionRemovesWhatSparkLeftAndBringsItBack", retentionIsKept},
 		{"JupyterRunsTheExample", jupyterRunsTheExample},
 		{"SupersetAsksTrino", supersetAsksTrino},
 		{"SupersetShowsItsPage", supersetShowsItsPage},
