@@ -116,6 +116,33 @@ func testOthersKept(w *world) {
 	}
 }
 
+// testNoTags has a server that does not know the tags of buckets: nothing there is ever ours to
+// remove.
+func testNoTags(w *world) {
+	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
+		none := r.URL.Query().Has("tagging")
+		if none {
+			refuse(rw, http.StatusNotImplemented, minio.NotImplemented, "no tags here")
+		}
+		return none
+	})
+	b := w.bucket()
+	want := w.desired(b)
+	d := w.must(want, b, drift.Missing)
+	w.mustApply(plan.Create{Want: b})
+	w.must(want, b, "")
+	for _, f := range w.observe(w.desired()).Found {
+		w.Errorf("it is listed when it has left the spec: %+v", f)
+	}
+	remove := plan.Remove{Have: drift.Found{Ref: d.Ref, ID: w.store.Name + "/" + b.Name, Owned: true}, WithContents: true}
+	if err := w.apply(remove); !errors.Is(err, plan.ErrStale) {
+		w.Errorf("%v, want ErrStale", err)
+	}
+	if there, err := w.hand.BucketExists(w.Context(), b.Name); !there || err != nil {
+		w.Errorf("it is gone: %v", err)
+	}
+}
+
 // testTableMeanwhile has a table made when the bucket has been looked through.
 func testTableMeanwhile(w *world) {
 	b := w.bucket()

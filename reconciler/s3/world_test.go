@@ -68,6 +68,7 @@ func TestBuckets(t *testing.T) {
 		"BucketWithATableIsNeverRemoved":       testTableKept,
 		"BucketWithObjectLockIsNeverEmptied":   testLockedKept,
 		"BucketOfOthersIsNeverRemoved":         testOthersKept,
+		"BucketWithoutTagsIsNeverRemoved":      testNoTags,
 		"TableMadeMeanwhileIsNotDeleted":       testTableMeanwhile,
 		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
 		"ClocksThatDifferAreNamed":             testSkewed,
