@@ -159,6 +159,26 @@ held volume/old (rule data): volumes are never removed
 	}
 }
 
+func TestReportNamesWhatChangedWhileTheRunWentOn(t *testing.T) {
+	r := Report{
+		Project: "p", Revision: revision, Took: 2400 * time.Millisecond,
+		Steps: []Step{
+			{Verb: plan.VerbCreate, Ref: db.Ref(), Outcome: Done},
+			{Verb: plan.VerbCreate, Ref: seed.Ref(), Outcome: Skipped, Error: "its turn never came"},
+		},
+		Held: []plan.Held{{Ref: web.Ref(), Rule: "budget", Reason: "it stopped three times"}},
+		After: drift.Drift{
+			{Ref: db.Ref(), Verdict: drift.Down, Reason: "is unhealthy"},
+			{Ref: seed.Ref(), Verdict: drift.Missing, Reason: "said by the step"},
+			{Ref: web.Ref(), Verdict: drift.Down, Reason: "said by what is held"},
+		},
+	}
+	said := text(func(b *strings.Builder) { r.Text(b, false) })
+	if !strings.Contains(said, "down service/db: is unhealthy\n") || strings.Contains(said, "said by") {
+		t.Error(said)
+	}
+}
+
 func TestErrNamesEveryFailure(t *testing.T) {
 	r := Report{Steps: []Step{
 		{Verb: plan.VerbCreate, Ref: db.Ref(), Outcome: Failed, Error: "no such image"},

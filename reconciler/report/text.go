@@ -3,9 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/flumendata/flumen-agent/drift"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 )
 
@@ -21,11 +23,24 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	for _, h := range r.Held {
 		fmt.Fprintf(w, "%s %s (rule %s): %s\n", paint.On(plan.Yellow, "held"), h.Ref, h.Rule, h.Reason)
 	}
+	for _, d := range r.unexplained() {
+		fmt.Fprintf(w, "%s %s: %s\n", paint.On(plan.Yellow, string(d.Verdict)), d.Ref, reason(d))
+		plan.FieldsText(w, d.Fields, "    ", paint)
+	}
 	if r.Fault != "" {
 		fmt.Fprintf(w, "%s %s\n", paint.On(plan.Red, "error"), r.Fault)
 	}
 	fmt.Fprintln(w, r.Summary(paint))
 	fmt.Fprint(w, paint.On(plan.Dim, r.pathText()))
+}
+
+// unexplained are the differences that are left though no step for them failed and nothing of
+// them is held.
+func (r Report) unexplained() drift.Drift {
+	return slices.DeleteFunc(slices.Clone(r.After), func(d drift.Difference) bool {
+		return slices.ContainsFunc(r.Held, func(h plan.Held) bool { return h.Ref == d.Ref }) ||
+			slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Ref == d.Ref && s.Outcome != Done })
+	})
 }
 
 // TextOfLeft writes what data the run left that nothing uses any more.
