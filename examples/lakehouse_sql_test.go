@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -201,12 +200,9 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 }
 
 // supersetShowsItsPage opens the page for logging in as a person does, and leaves a picture of
-// it in the artefacts (go test -artifacts). A browser is large, so nobody is made to have one.
+// it in the artefacts (go test -artifacts).
 func supersetShowsItsPage(t *testing.T, l *lakehouse) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		enginetest.Lacks(t, "Debian's chromium")
-	}
+	browser := enginetest.Browser(t)
 	show := func(how string) string {
 		code, out := l.run(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=30000",
 			"--window-size=1280,900", "--user-data-dir="+t.TempDir(), how, "http://127.0.0.1:"+l.env["SUPERSET_PORT"]+"/login/")

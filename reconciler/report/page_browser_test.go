@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
 // frame shows a page at a width that a browser's window does not have, and says in its own
@@ -17,13 +19,9 @@ const frame = `<!DOCTYPE html><title>?</title><body style="margin:0">
  onload="document.title = this.contentDocument.documentElement.scrollWidth + ' wide'"></iframe>`
 
 // TestPageFitsAPhoneAndADesk measures the page in a browser, and leaves pictures of it in
-// the artefacts (go test -artifacts). A browser is large, so that nobody is made to have
-// one: FLUMEN_TEST_BROWSER names it for who changes the page.
+// the artefacts (go test -artifacts).
 func TestPageFitsAPhoneAndADesk(t *testing.T) {
-	browser := os.Getenv("FLUMEN_TEST_BROWSER")
-	if browser == "" {
-		t.Skip("FLUMEN_TEST_BROWSER names no Chromium")
-	}
+	browser := enginetest.Browser(t)
 	text, _ := pageOf(t, lakehouse(t))
 	for name, look := range map[string]struct{ width, height, scheme int }{
 		"phone-light": {390, 3400, 1}, "phone-dark": {390, 3400, 0}, "desk-light": {1280, 2000, 1}, "desk-dark": {1280, 2000, 0},

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 	"github.com/flumendata/flumen-agent/reconciler/status"
 )
 
@@ -251,9 +252,9 @@ func TestDashboardAndAlertsAskOnlyForMetricsThereAre(t *testing.T) {
 // TestAlertsAreRulesOfPrometheus has Prometheus' own program read them, play them through,
 // and read what the dashboard asks for.
 func TestAlertsAreRulesOfPrometheus(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed")
+	promtool := os.Getenv("FLUMEN_TEST_PROMTOOL")
+	if promtool == "" {
+		enginetest.Lacks(t, "Prometheus' promtool, which FLUMEN_TEST_PROMTOOL names")
 	}
 	for _, args := range [][]string{
 		{"check", "rules", "../../docs/monitoring/prometheus-alerts.yaml"},
