@@ -69,12 +69,15 @@ func (k *Kept) text(w io.Writer, at time.Time, paint plan.Paint) {
 		}
 		fmt.Fprintf(w, "  %s %s\n", paint.On(plan.Red, "the newest revision cannot be had"+since+":"), k.Trouble)
 	}
+	looked := Duration(max(0, at.Sub(k.Looked))) // an agent may have looked since at
 	switch {
 	case k.Looked.IsZero():
+	case k.Verdict == VerdictUnknown && k.Looked.After(at):
+		fmt.Fprintf(w, "  last looked at %s, which is yet to come by this clock: how things stand is unknown\n", k.Looked.UTC().Format(time.DateTime+" UTC"))
 	case k.Verdict == VerdictUnknown:
-		fmt.Fprintf(w, "  last looked %s ago: how things stand since is unknown\n", Duration(at.Sub(k.Looked)))
+		fmt.Fprintf(w, "  last looked %s ago: how things stand since is unknown\n", looked)
 	default:
-		fmt.Fprintf(w, "  last looked %s ago: %s\n", Duration(at.Sub(k.Looked)), k.Verdict)
+		fmt.Fprintf(w, "  last looked %s ago: %s\n", looked, k.Verdict)
 	}
 	for _, ref := range k.Degraded {
 		fmt.Fprintf(w, "  %s %s failed too often, and is tried only now and then; at once with: flumen-agent apply\n", paint.On(plan.Red, "degraded"), ref)

@@ -203,6 +203,20 @@ func TestDurationsReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
+func TestLookIsNeverInTheFuture(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for want, k := range map[string]Kept{
+		"last looked 3.0s ago: in sync": {Looked: now.Add(-3 * time.Second), Verdict: VerdictInSync},
+		"last looked 0s ago: in sync":   {Looked: now.Add(63 * time.Millisecond), Verdict: VerdictInSync}, // while status looked
+		"last looked at 2026-03-01 13:00:00 UTC, which is yet to come by this clock: how things stand is unknown": {Looked: now.Add(time.Hour), Verdict: VerdictUnknown},
+	} {
+		said := text(func(b *strings.Builder) { k.text(b, now, false) })
+		if !strings.Contains(said, want) {
+			t.Errorf("%s\nwant %s", said, want)
+		}
+	}
+}
+
 // A look counts for a while, and one that a clock set back has put into the future for none.
 func TestLookThatIsTooLongAgoIsUnknown(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
