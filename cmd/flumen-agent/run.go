@@ -114,19 +114,7 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	if err != nil {
 		return err
 	}
-	notifier, err := a.notifier(s.notify, log)
-	if err != nil {
-		return err
-	}
-	teller, err := a.teller(s.forge, log)
-	if err != nil {
-		return err
-	}
-	tracer, err := a.tracer(ctx, s.otlpEndpoint, log)
-	if err != nil {
-		return err
-	}
-	front, err := a.openFront(ctx, s, log)
+	others, err := a.audience(ctx, s, log)
 	if err != nil {
 		return err
 	}
@@ -135,28 +123,13 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 		return err
 	}
 	project := newProjectName()
-	agent := &reconciler.Agent{
-		Reconciler: &reconciler.Reconciler{Targets: targets(target), Listen: reconciler.LogTo(log), Window: windowAt, Tables: a.tableDrift},
-		Hold:       func(ctx context.Context, project string) (string, error) { return a.holdAsAgent(ctx, target, project) },
-		Memory: func(ctx context.Context, project string) (*state.Store, error) {
-			id, err := target.EngineID(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return a.agentMemory(ctx, id, project)
-		},
-		Interval: a.settings.interval, NoHeal: s.noHeal, Log: log,
-		Reported: giveBack,
-	}
+	agent := a.newAgent(target, s.noHeal, log)
 	from, again, err := a.feed(agent, source, project, log)
 	if err != nil {
 		return err
 	}
 	a.keepTables(agent, log)
-	a.tellOthers(agent, notifier)
-	a.tellForge(agent, teller)
-	traceRuns(agent, tracer)
-	board := front.answer(agent, source, again, notifier)
+	board := others.follow(agent, source, again)
 	agent.Triggers = append(agent.Triggers,
 		func(ctx context.Context, look func(string)) { hangUps(ctx, again, look) },
 		func(ctx context.Context, _ func(string)) { a.makeChecks(ctx, agent, log, board) },
@@ -168,6 +141,22 @@ func (a *app) runAgent(ctx context.Context, s runSettings) error {
 	agent.Run(ctx)
 	log.Info("agent stopped")
 	return nil
+}
+
+func (a *app) newAgent(target *docker.Target, noHeal bool, log *slog.Logger) *reconciler.Agent {
+	return &reconciler.Agent{
+		Reconciler: &reconciler.Reconciler{Targets: targets(target), Listen: reconciler.LogTo(log), Window: windowAt, Tables: a.tableDrift},
+		Hold:       func(ctx context.Context, project string) (string, error) { return a.holdAsAgent(ctx, target, project) },
+		Memory: func(ctx context.Context, project string) (*state.Store, error) {
+			id, err := target.EngineID(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return a.agentMemory(ctx, id, project)
+		},
+		Interval: a.settings.interval, NoHeal: noHeal, Log: log,
+		Reported: giveBack,
+	}
 }
 
 // checkRun refuses flags that do not go together.
