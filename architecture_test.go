@@ -115,6 +115,7 @@ var doors = map[string][]string{
 	"github.com/minio/minio-go":          {"reconciler/s3"},
 	"github.com/parquet-go/parquet-go":   {"reconciler/delta"},
 	"github.com/klauspost/compress":      {"reconciler/delta"},
+	"golang.org/x/sys":                   {"reconciler/delta/folder"},
 	"modernc.org/sqlite":                 {"reconciler/state"},
 	"github.com/prometheus":              {"reconciler/status"},
 	"go.opentelemetry.io":                {"reconciler/trace"},
@@ -142,7 +143,7 @@ func within(p, folder string) bool { return p == folder || strings.HasPrefix(p, 
 // pureImports are what pure packages may import besides each other: nothing here can
 // reach a clock, a file, a network or chance.
 var pureImports = []string{
-	"cmp", "crypto/sha256", "embed", "encoding/hex", "encoding/json", "encoding/xml", "errors", "fmt", "hash", "html/template", "io", "iter", "maps", "math",
+	"cmp", "crypto/sha256", "embed", "encoding/binary", "encoding/hex", "encoding/json", "encoding/xml", "errors", "fmt", "hash", "html/template", "io", "iter", "maps", "math",
 	"net/netip", "regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "unique", "bytes", "path",
 	"github.com/hashicorp/go-multierror", "golang.org/x/text/unicode/norm",
 }

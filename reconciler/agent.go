@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -258,6 +259,7 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 	o.Enter, o.follow = func(ctx context.Context) error { return a.enter(ctx, e.want, good) }, under.listen
 	watches := a.watches(e.want)
 	done, beside := make(chan report.Report, 1), (chan report.Report)(nil)
+	asked := len(a.asking) // of this run; who asks from now on waits for the next one
 	go func() { done <- a.once(ctx, e.want, o, watches) }()
 	next := ""
 	for {
@@ -266,9 +268,12 @@ func (a *Agent) run(parent context.Context, why string) (again string) {
 			if beside != nil {
 				a.noteBeside(parent, e, <-beside)
 			}
+			later := slices.Clone(a.asking[asked:])
+			a.asking = a.asking[:asked]
 			if a.finish(parent, e, rep) && again == "" {
 				again = "revision failed"
 			}
+			a.asking = append(a.asking, later...)
 			a.tidy(parent, e.want, rep)
 			if next != "" {
 				a.look(next)
@@ -322,16 +327,14 @@ func (a *Agent) enter(ctx context.Context, want spec.Desired, good spec.Revision
 // another one is to be kept up. A run that was cut short on purpose has failed at nothing.
 func (a *Agent) finish(ctx context.Context, e enforcement, rep report.Report) (condemned bool) {
 	rep.Trigger = a.retell(rep)
-	if !rep.CutShort { // else they wait for the run that comes next
-		rep.Trigger = a.askedBy(rep.Trigger)
-	}
-	if rep.CutShort {
+	if rep.CutShort { // whoever asked waits for the run that comes next
 		if ctx.Err() != nil {
 			a.Log.Info("run cut short", "cause", context.Cause(ctx))
 		}
-		a.keep(context.WithoutCancel(ctx), rep)
+		a.keep(ctx, rep)
 		return false
 	}
+	rep.Trigger = a.askedBy(rep.Trigger)
 	condemned = a.note(ctx, e, rep)
 	a.answer(ctx, rep)
 	return condemned

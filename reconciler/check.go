@@ -127,7 +127,7 @@ func (a *Agent) age(ctx context.Context, check *report.Check) {
 	if err != nil {
 		a.Log.Warn("since when things differ is not known", "err", err)
 	}
-	a.write(func(m *state.Store) error { return m.Remember(ctx, seenNote, now) })
+	a.write(ctx, func(ctx context.Context, m *state.Store) error { return m.Remember(ctx, seenNote, now) })
 }
 
 // recallAges ages a check by what is remembered, and gives what is to be remembered for the

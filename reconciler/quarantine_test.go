@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -229,6 +230,22 @@ func remembering(t *testing.T) func(context.Context, string) (*state.Store, erro
 	return func(ctx context.Context, _ string) (*state.Store, error) {
 		s, _, err := state.Open(ctx, path, state.Options{})
 		return s, err
+	}
+}
+
+func TestAgentThatIsToldToEndRemembersItsLastRun(t *testing.T) {
+	memory, err := remembering(t)(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	a := &Agent{Log: slog.New(slog.DiscardHandler), memory: memory}
+	a.keep(ended, report.Report{Project: "p", Steps: []report.Step{{Ref: ref("db")}}, Ready: true})
+	runs, err := memory.Runs(t.Context(), 10)
+	if err != nil || len(runs) != 1 || a.unkept != "" {
+		t.Errorf("%+v, %v, %s", runs, err, a.unkept)
 	}
 }
 

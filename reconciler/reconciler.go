@@ -225,7 +225,7 @@ func (r *Reconciler) Check(ctx context.Context, want spec.Desired, o Options) re
 	rep := report.Report{Project: want.Project, Revision: want.Revision, Trigger: o.Trigger, At: began}
 	have, d, err := r.Look(ctx, want, o)
 	if err != nil {
-		rep.Fault = err.Error()
+		rep.Fault, rep.CutShort = err.Error(), ctx.Err() != nil
 	} else {
 		r.saw(&rep, want, have, d)
 	}

@@ -78,7 +78,7 @@ func (a *Agent) keep(ctx context.Context, rep report.Report) {
 	if worthKeeping(rep) {
 		a.unrecorded = append(a.unrecorded[max(0, len(a.unrecorded)-mostUnrecorded+1):], rep)
 	}
-	a.write(func(m *state.Store) error {
+	a.write(ctx, func(ctx context.Context, m *state.Store) error {
 		for len(a.unrecorded) > 0 {
 			if err := m.Record(ctx, a.unrecorded[0]); err != nil {
 				return err
@@ -94,17 +94,17 @@ func (a *Agent) save(ctx context.Context) {
 	s := a.standing
 	s.Retries = a.retry.remembered()
 	a.know(s)
-	a.write(func(m *state.Store) error { return m.Remember(ctx, StandingNote, s) })
+	a.write(ctx, func(ctx context.Context, m *state.Store) error { return m.Remember(ctx, StandingNote, s) })
 }
 
-// write changes the memory, and says once when that cannot be done. The agent itself goes
-// on: it has in mind what it would have written.
-func (a *Agent) write(do func(*state.Store) error) {
+// write changes the memory, also for an agent that has been told to end, and says once when that
+// cannot be done. The agent itself goes on: it has in mind what it would have written.
+func (a *Agent) write(ctx context.Context, do func(context.Context, *state.Store) error) {
 	if a.memory == nil {
 		return
 	}
 	fault := ""
-	if err := do(a.memory); err != nil {
+	if err := do(context.WithoutCancel(ctx), a.memory); err != nil {
 		fault = err.Error()
 	}
 	a.sayUnkept(fault)

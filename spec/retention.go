@@ -17,8 +17,17 @@ type Retention struct {
 	Discover []Discovery
 	// Metastore names the tables; without one they are named after their folders.
 	Metastore Metastore
+	Spark     Spark
+	Quiet     []Window // when nobody writes tables; none: nobody knows
 	Defaults  RetentionRule
 	Rules     []RetentionRule // the first that matches is the one
+}
+
+// Spark is how Spark is asked to act on a table: in a container that is made for that alone. The
+// zero Spark is none.
+type Spark struct {
+	Service *Service      // what the container is made of; no container of its own runs
+	Timeout time.Duration // how long it may take for one table
 }
 
 // When is the schedule with its time zone, in one text as cron has it; "" is never.
@@ -36,6 +45,15 @@ type Discovery struct {
 	// a folder in that, or "" for all of it. It has no slash at either end.
 	Prefix string
 }
+
+// Stream is where a structured stream of Spark keeps how far it has read: its checkpoint.
+type Stream struct {
+	Store  *Store
+	Folder string // as in a Discovery
+}
+
+// String is the place as a URL.
+func (s Stream) String() string { return s.Store.Place(s.Folder) }
 
 // Metastore is a Hive Metastore: one that a service of the project serves, or one elsewhere. The
 // zero Metastore is none.
@@ -108,11 +126,13 @@ type RetentionRule struct {
 	FullEvery    time.Duration
 	LogCleanup   Handling
 	Properties   Handling // of a table whose own retention differs
+	SparkFrom    int64    // a table with so many files or more is vacuumed by Spark; 0: none is
 	KeepOrphans  bool     // files that no version names stay, even proven ones
 	ForeignFiles bool     // files that no writer of Delta makes may go too
 	ChangeData   bool     // old change data may go
 	MinAge       time.Duration
 	KeepVersions []int64       // these versions stay readable, in order
+	KeepStreams  []Stream      // what these have not read yet stays
 	MaxRatio     float64       // of files and of bytes: a plan that wants more is not carried out
 	MaxFiles     int64         // of one table and run
 	MaxBytes     int64         // of one table and run
@@ -199,7 +219,9 @@ func (r RetentionRule) details() []string {
 		says string
 	}{
 		{r.KeepOrphans, "orphans stay"}, {r.ForeignFiles, "foreign files go too"}, {!r.ChangeData, "change data stays"},
+		{r.SparkFrom > 0, fmt.Sprintf("by Spark from %s on", Counted(r.SparkFrom, "file"))},
 		{len(r.KeepVersions) > 0, fmt.Sprintf("versions %v stay readable", r.KeepVersions)},
+		{len(r.KeepStreams) > 0, fmt.Sprintf("what the streams %v have not read stays", r.KeepStreams)},
 	} {
 		if one.on {
 			all = append(all, one.says)

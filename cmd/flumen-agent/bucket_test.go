@@ -23,15 +23,25 @@ import (
 
 // TestStoreScripts runs the whole program on an engine with a MinIO server ($MINIO). One
 // engine is enough, and it has to be one of this machine, or what it runs is out of reach.
-func TestStoreScripts(t *testing.T) { runStoreScripts(t, "testdata/store", "") }
+func TestStoreScripts(t *testing.T) {
+	t.Parallel()
+	runStoreScripts(t, "testdata/store", nil)
+}
 
 // TestStoreScriptsByAnotherClient does by hand, with MinIO's own client ($MC, which knows the
 // store as "lake"), what the agent has to notice.
 func TestStoreScriptsByAnotherClient(t *testing.T) {
-	runStoreScripts(t, "testdata/mc", enginetest.Program(t, enginetest.MCVariable))
+	t.Parallel()
+	runStoreScripts(t, "testdata/mc", map[string]string{"MC": enginetest.Program(t, enginetest.MCVariable)})
 }
 
-func runStoreScripts(t *testing.T, dir, mc string) {
+// TestSparkScripts has Spark ($READERS) act on the tables of the store.
+func TestSparkScripts(t *testing.T) {
+	t.Parallel()
+	runStoreScripts(t, "testdata/spark", map[string]string{"READERS": enginetest.Program(t, "FLUMEN_TEST_READERS")})
+}
+
+func runStoreScripts(t *testing.T, dir string, more map[string]string) {
 	image := enginetest.MinIOImage(t)
 	engine := enginetest.Connect(t, enginetest.Hosts(t)[0])
 	enginetest.Images(t, engine)
@@ -44,7 +54,9 @@ func runStoreScripts(t *testing.T, dir, mc string) {
 				return err
 			}
 			startProxy(env)
-			env.Setenv("MC", mc)
+			for name, value := range more {
+				env.Setenv(name, value)
+			}
 			env.Setenv("MC_CONFIG_DIR", filepath.Join(env.WorkDir, "mc"))
 			env.Setenv("MC_HOST_lake", "http://root:root-password@127.0.0.1:"+env.Getenv("PORT"))
 			return nil

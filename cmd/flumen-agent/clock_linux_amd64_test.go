@@ -163,7 +163,7 @@ func (c *clocked) command(args ...string) *exec.Cmd {
 func (c *clocked) says(text string, args ...string) {
 	c.Helper()
 	var out []byte
-	if !within(time.Minute, func() bool {
+	if !within(patience, func() bool {
 		out, _ = c.command(args...).CombinedOutput() // its exit code tells how things stand
 		return strings.Contains(string(out), text)
 	}) {
@@ -187,7 +187,7 @@ func (c *clocked) kill(service string) {
 func (c *clocked) heals(service string) {
 	c.Helper()
 	c.kill(service)
-	if !within(30*time.Second, func() bool { return c.runs(service) }) {
+	if !within(patience, func() bool { return c.runs(service) }) {
 		c.Fatalf("%s was not brought back; the agent says:\n%s", service, &c.said)
 	}
 }
@@ -195,7 +195,7 @@ func (c *clocked) heals(service string) {
 // checks expects a drift check that was made when the agent's clock was off by so much.
 func (c *clocked) checks(by time.Duration) {
 	c.Helper()
-	if !within(90*time.Second, func() bool {
+	if !within(patience, func() bool {
 		reports, _ := filepath.Glob(filepath.Join(c.dir, "reports", reportPrefix+"*.json"))
 		return slices.ContainsFunc(reports, func(name string) bool {
 			at, ok := madeAt(filepath.Base(name), reportPrefix)
@@ -227,7 +227,7 @@ func TestAgentOutlivesAClockThatIsSet(t *testing.T) {
 	c.says("paused until", "pause", "--for", "1h")
 	c.kill("db")
 	clock.set(t, 2*time.Hour)
-	if !within(30*time.Second, func() bool { return c.runs("db") }) {
+	if !within(patience, func() bool { return c.runs("db") }) {
 		t.Fatalf("the pause did not end; the agent says:\n%s", &c.said)
 	}
 
@@ -241,7 +241,7 @@ func TestAgentOutlivesAClockThatIsSet(t *testing.T) {
 	c.heals("web")
 	c.write("[exit, '3']")
 	c.says("failed: replace service/web", "status")
-	if !within(30*time.Second, func() bool { return c.runs("web") }) {
+	if !within(patience, func() bool { return c.runs("web") }) {
 		t.Fatalf("web does not run at the last good revision; the agent says:\n%s", &c.said)
 	}
 	c.write("[]")
@@ -251,7 +251,7 @@ func TestAgentOutlivesAClockThatIsSet(t *testing.T) {
 	c.kill("db")
 	clock.set(t, 8*time.Hour)
 	sendSignal(t, c.agent.Process, syscall.SIGCONT)
-	if !within(30*time.Second, func() bool { return c.runs("db") }) {
+	if !within(patience, func() bool { return c.runs("db") }) {
 		t.Fatalf("db was not brought back after the sleep; the agent says:\n%s", &c.said)
 	}
 	c.checks(8 * time.Hour)

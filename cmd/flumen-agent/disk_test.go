@@ -16,12 +16,14 @@ import (
 // kernel refuses while a file is open for writing; $BRITTLE one that "disk fail" breaks under
 // open files, and "disk repair" checks and mounts again.
 func TestDiskScripts(t *testing.T) {
+	t.Parallel()
 	withDisks := maps.Clone(commands)
 	withDisks["remount"], withDisks["disk"] = remount, disk
 	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		t.Parallel()
 		enginetest.Images(t, engine)
 		testscript.Run(t, testscript.Params{
-			Dir: "testdata/disk",
+			Files: enginetest.Share(t, engine, scriptsIn(t, "testdata/disk")),
 			Setup: func(env *testscript.Env) error {
 				t := env.T().(testing.TB)
 				brittle, small := enginetest.NewBrittleDisk(t), enginetest.SmallDisk(t, "4m")

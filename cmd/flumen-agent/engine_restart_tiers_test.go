@@ -2,28 +2,20 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/docker/docker/api/types/events"
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/client"
 
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
 // A lakehouse in small: what holds its data is real, what stands on that waits for it.
 const smallLakehouse = `name: restarted
-x-above: &above {image: '%[2]s', restart: "no", stop_grace_period: 1s, healthcheck: {interval: 500ms, retries: 60}}
+x-above: &above {image: '%[2]s', restart: "no", stop_grace_period: 1s, healthcheck: {interval: 1s, retries: 60}}
 tiers:
   - name: foundation
     services:
@@ -53,14 +45,12 @@ volumes: {postgres_data: {}, minio_data: {}}
 // The engine is killed and comes back while no agent runs: nothing starts by itself, and an
 // agent that comes up later starts the tiers in their order, on the data that was there.
 func TestAfterAnEngineRestartTheTiersStartInOrderOnTheirData(t *testing.T) {
+	t.Parallel()
 	image := enginetest.MinIOImage(t)
-	host, restart := ownEngine(t)
-	engine := enginetest.Connect(t, host)
-	enginetest.Images(t, engine)
-	r := &restarted{T: t, host: host, engine: engine, dir: t.TempDir()}
-	r.give(image)
-	r.docker(enginetest.Hosts(t)[0], "build", "-q", "-t", "flumen-test/postgres", filepath.Join("..", "..", "examples", "lakehouse", "images", "postgres"))
-	r.give("flumen-test/postgres")
+	own := enginetest.StartOwn(t)
+	r := &restarted{T: t, host: own.Host, dir: t.TempDir()}
+	enginetest.Build(t, enginetest.Hosts(t)[0], "flumen-test/postgres", filepath.Join("..", "..", "examples", "lakehouse", "images", "postgres"))
+	own.Give(t, image, "flumen-test/postgres")
 	if err := os.WriteFile(r.spec(), fmt.Appendf(nil, smallLakehouse, image, enginetest.HealthySleeper), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -68,15 +58,14 @@ func TestAfterAnEngineRestartTheTiersStartInOrderOnTheirData(t *testing.T) {
 	r.sql("CREATE TABLE kept AS SELECT n FROM generate_series(1, 100000) n")
 	r.putObject("what was there before")
 
-	restart()
-	eventuallyTrue(t, "the engine answers", func() bool { _, err := engine.Ping(t.Context()); return err == nil })
-	if running := runningOf(containers(t, engine, "restarted")); len(running) > 0 {
+	own.Restart(t)
+	if running := runningOf(containers(t, own.Engine, "restarted")); len(running) > 0 {
 		t.Fatalf("the engine has started %v by itself", running)
 	}
-	seen := r.watchEvents()
+	seen := enginetest.Starts(t, own.Engine, "restarted")
 	r.agentRunsUntilReady()
 
-	r.inOrder(seen(), []string{"postgres", "minio"}, []string{"metastore"}, []string{"worker1", "worker2"}, []string{"trino"})
+	enginetest.InOrder(t, seen(), []string{"postgres", "minio"}, []string{"metastore"}, []string{"worker1", "worker2"}, []string{"trino"})
 	if rows := r.sql("SELECT count(*), sum(n) FROM kept"); rows != "100000|5000050000" {
 		t.Errorf("PostgreSQL has the rows %s", rows)
 	}
@@ -89,9 +78,8 @@ func TestAfterAnEngineRestartTheTiersStartInOrderOnTheirData(t *testing.T) {
 // restarted is a project on an engine of its own that is restarted.
 type restarted struct {
 	*testing.T
-	host   string
-	engine *client.Client
-	dir    string
+	host string
+	dir  string
 }
 
 func (r *restarted) spec() string { return filepath.Join(r.dir, "flumen.yaml") }
@@ -115,24 +103,6 @@ func (r *restarted) docker(host string, args ...string) string {
 		r.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// give copies an image of the machine's own engine into the one that is restarted.
-func (r *restarted) give(image string) {
-	r.Helper()
-	saved, err := enginetest.Connect(r, enginetest.Hosts(r)[0]).ImageSave(r.Context(), []string{image})
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer saved.Close()
-	loaded, err := r.engine.ImageLoad(r.Context(), saved)
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer loaded.Body.Close()
-	if _, err := io.Copy(io.Discard, loaded.Body); err != nil {
-		r.Fatal(err)
-	}
 }
 
 func (r *restarted) sql(query string) string {
@@ -175,27 +145,6 @@ func (r *restarted) mc(args ...string) string {
 		"--entrypoint", binary, "flumen-test/postgres", "--quiet", "--config-dir", "/tmp/mc"}, args...)...)
 }
 
-// watchEvents listens for what starts and becomes healthy; the function ends that and gives
-// it in the order in which it came, as in "start postgres".
-func (r *restarted) watchEvents() func() []string {
-	ctx, cancel := context.WithCancel(r.Context())
-	said, failed := r.engine.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
-		filters.Arg("label", "com.docker.compose.project=restarted"), filters.Arg("event", "start"), filters.Arg("event", "health_status"))})
-	var all []string
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		for {
-			select {
-			case e := <-said:
-				all = append(all, string(e.Action)+" "+e.Actor.Attributes["com.docker.compose.service"])
-			case <-failed:
-				return
-			}
-		}
-	})
-	return func() []string { cancel(); listening.Wait(); return all }
-}
-
 // agentRunsUntilReady starts the agent as a service does, and ends it when all is ready.
 func (r *restarted) agentRunsUntilReady() {
 	r.Helper()
@@ -214,28 +163,5 @@ func (r *restarted) agentRunsUntilReady() {
 	}
 	if err := agent.Wait(); err != nil || !ready {
 		r.Fatalf("ready: %v; the agent ended with %v:\n%s", ready, err, &said)
-	}
-}
-
-// inOrder expects every one of a group to start only after all of the groups before it were
-// healthy.
-func (r *restarted) inOrder(seen []string, groups ...[]string) {
-	r.Helper()
-	at := func(what string) int {
-		r.Helper()
-		i := slices.Index(seen, what)
-		if i < 0 {
-			r.Fatalf("no %q in:\n%s", what, strings.Join(seen, "\n"))
-		}
-		return i
-	}
-	for i, group := range groups[1:] {
-		for _, service := range group {
-			for _, below := range groups[i] {
-				if at("start "+service) < at(string(events.ActionHealthStatusHealthy)+" "+below) {
-					r.Errorf("%s was started before %s was healthy:\n%s", service, below, strings.Join(seen, "\n"))
-				}
-			}
-		}
 	}
 }

@@ -21,8 +21,8 @@ const upgradedEngine = "upgraded"
 func TestEngineUpgradeIsNoDrift(t *testing.T) {
 	t.Parallel()
 	enginetest.Hosts(t)
-	t.Cleanup(func() { testEngine(t, "--rm", upgradedEngine) })
-	old := testEngine(t, upgradedEngine, "bookworm")
+	t.Cleanup(func() { enginetest.Script(t, "--rm", upgradedEngine) })
+	old := enginetest.Script(t, upgradedEngine, "bookworm")
 	engine := enginetest.Connect(t, old)
 	if v := engine.ClientVersion(); v != "1.41" {
 		t.Fatalf("the old engine speaks API %s, expected that of Docker 20.10", v)
@@ -44,7 +44,7 @@ func TestEngineUpgradeIsNoDrift(t *testing.T) {
 	if code, out := call(old, "apply", "--yes"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	now := testEngine(t, upgradedEngine, "current")
+	now := enginetest.Script(t, upgradedEngine, "current")
 	if !newer(t, enginetest.Connect(t, now)) {
 		t.Fatal("the engine is not newer")
 	}

@@ -84,6 +84,7 @@ func (f *front) answer(agent *reconciler.Agent, source *git.Source, again func()
 	options := status.Options{
 		Version: version(), Hide: f.hideInJSON,
 		Standing: func() (status.Standing, bool) { return f.standingOf(agent, source) },
+		Tables:   f.lastTables(agent),
 	}
 	if notifier != nil {
 		options.Notified = func() (sent, dropped int) {

@@ -36,7 +36,7 @@ func (a *app) readFile(ctx context.Context, file string, tree *compose.Tree) (co
 	}
 	loaded, err := compose.Load(ctx, compose.Options{
 		HostDirs: dirs, File: file, Project: a.settings.project, Profiles: a.settings.profiles,
-		Keys: a.ageKeys(), Command: a.secretCommand(), Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule, CheckWindow: checkWindow, Barred: a.barred,
+		Keys: a.ageKeys(), Command: a.secretCommand(), Environ: a.environ, Strict: a.settings.strict, Tree: tree, CheckSchedule: checkSchedule, CheckWindow: checkWindow, MeetsQuiet: meetsQuiet, Barred: a.barred,
 	})
 	a.hide(loaded.Secrets...)
 	return loaded, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/folder"
@@ -29,6 +30,7 @@ func (a *app) retentionCommand() *cobra.Command {
 }
 
 func (a *app) retentionPlanCommand() *cobra.Command {
+	var full bool
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Say which files of Delta tables could go, and why",
@@ -42,7 +44,7 @@ retention differs, 3 a table was refused or its plan is held, 4 a live file or a
 1 error, or a place could not be searched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := a.planRetention(cmd.Context())
+			report, err := a.planRetention(cmd.Context(), full)
 			if err != nil {
 				return err
 			}
@@ -54,7 +56,12 @@ retention differs, 3 a table was refused or its plan is held, 4 a live file or a
 	}
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
+	fullFlag(cmd.Flags(), &full)
 	return cmd
+}
+
+func fullFlag(f *pflag.FlagSet, full *bool) {
+	f.BoolVar(full, "full", false, "list all files of each table, whatever vacuum says")
 }
 
 // retentionExit says by its code what a report comes to.
@@ -72,7 +79,7 @@ func retentionExit(r proof.Report) error {
 	return nil
 }
 
-func (a *app) planRetention(ctx context.Context) (report proof.Report, err error) {
+func (a *app) planRetention(ctx context.Context, full bool) (report proof.Report, err error) {
 	want, err := a.loadRetention(ctx)
 	if err != nil {
 		return report, err
@@ -81,6 +88,7 @@ func (a *app) planRetention(ctx context.Context) (report proof.Report, err error
 	defer progress.end()
 	began := time.Now().Round(0)
 	err = a.lookAtTables(ctx, want, progress.tell, func(o delta.Options) error {
+		o.Full = full
 		report, err = delta.Plan(ctx, o)
 		return err
 	})
@@ -102,39 +110,63 @@ func (a *app) lookAtTables(ctx context.Context, want spec.Desired, tell func(del
 // tableOptions opens what the tables of a spec are looked at by, for as long as look takes.
 func (a *app) tableOptions(ctx context.Context, want spec.Desired, memory *delta.Memory, tell func(delta.Progress), look func(delta.Options) error) error {
 	debug.SetGCPercent(gcPercent)
-	places, unseen, done := a.places(ctx, want)
-	defer done()
+	stores := a.openStores(want)
+	defer stores.done()
+	places, unseen := stores.places(ctx, want.Retention.Discover)
+	var names func(context.Context) ([]proof.Entry, error)
+	if m := a.metastore(want); m != nil {
+		names = m.Tables
+	}
 	return look(delta.Options{
-		Places: places, Unseen: unseen, Retention: want.Retention, Names: a.tableNames(want), Now: time.Now, Progress: tell, Memory: memory,
+		Places: places, Unseen: unseen, Retention: want.Retention, Names: names, Open: stores.open, Now: time.Now, Progress: tell, Memory: memory,
 	})
 }
 
-// places opens the stores in which tables are looked for. One that cannot be opened is unseen.
-func (a *app) places(ctx context.Context, want spec.Desired) (places []delta.Place, unseen []proof.Unseen, done func()) {
-	stores, buckets := map[string]delta.Store{}, s3.New(a.locateLazily())
-	var opened []*s3.Files
-	for _, d := range want.Retention.Discover {
-		store := stores[d.Store.Name]
-		switch {
-		case store != nil:
-		case d.Store.Path != "":
-			store = folder.New(d.Store.Path)
-		default:
-			files, err := buckets.Files(ctx, want.Project, d.Store)
-			if err != nil {
-				unseen = append(unseen, proof.Unseen{Place: d.String(), Why: err.Error()})
-				continue
-			}
-			store, opened = files, append(opened, files)
+// openStores are the stores of a spec, to look at. Each is opened when it is first asked for.
+type openStores struct {
+	project string
+	buckets *s3.Target
+	by      map[string]delta.Store // name
+	close   []func()
+}
+
+func (a *app) openStores(want spec.Desired) *openStores {
+	return &openStores{project: want.Project, buckets: s3.New(a.locateLazily()), by: map[string]delta.Store{}}
+}
+
+func (o *openStores) open(ctx context.Context, s *spec.Store) (delta.Store, error) {
+	if one := o.by[s.Name]; one != nil {
+		return one, nil
+	}
+	if s.Path != "" {
+		o.by[s.Name] = folder.New(s.Path)
+		return o.by[s.Name], nil
+	}
+	files, err := o.buckets.Files(ctx, o.project, s)
+	if err != nil {
+		return nil, err
+	}
+	o.by[s.Name], o.close = files, append(o.close, files.Close)
+	return files, nil
+}
+
+func (o *openStores) done() {
+	for _, one := range o.close {
+		one()
+	}
+}
+
+// places are those in which tables are looked for. One whose store cannot be opened is unseen.
+func (o *openStores) places(ctx context.Context, all []spec.Discovery) (places []delta.Place, unseen []proof.Unseen) {
+	for _, d := range all {
+		store, err := o.open(ctx, d.Store)
+		if err != nil {
+			unseen = append(unseen, proof.Unseen{Place: d.String(), Why: err.Error()})
+			continue
 		}
-		stores[d.Store.Name] = store
 		places = append(places, delta.Place{Store: store, Folder: d.Prefix, URL: d.String(), Name: d.Store.Name})
 	}
-	return places, unseen, func() {
-		for _, f := range opened {
-			f.Close()
-		}
-	}
+	return places, unseen
 }
 
 // locateLazily finds services, and connects to the engine only when it is asked for one: tables
@@ -149,8 +181,8 @@ func (a *app) locateLazily() s3.Locate {
 	}
 }
 
-// tableNames asks the metastore of a spec; nil if it has none.
-func (a *app) tableNames(want spec.Desired) func(context.Context) ([]proof.Entry, error) {
+// metastore is that of a spec; nil if it has none.
+func (a *app) metastore(want spec.Desired) *metastore.Metastore {
 	m := want.Retention.Metastore
 	if m == (spec.Metastore{}) {
 		return nil
@@ -161,5 +193,5 @@ func (a *app) tableNames(want spec.Desired) func(context.Context) ([]proof.Entry
 		}
 		return a.locateLazily()(ctx, want.Project, m.Service, m.Port)
 	}
-	return (&metastore.Metastore{Locate: locate}).Tables
+	return &metastore.Metastore{Locate: locate}
 }

@@ -51,6 +51,18 @@ func tableDifferences(r proof.Report, looked string) (all drift.Drift) {
 	for _, u := range r.Unseen {
 		all = append(all, drift.Difference{Ref: spec.Ref{Kind: spec.KindTable, Name: u.Place}, Verdict: drift.Unseen, Reason: u.Why + "; " + looked})
 	}
+	called := tableNames(r)
+	for i := range r.Tables {
+		if d, differs := tableDifference(&r.Tables[i], looked); differs {
+			d.Ref = spec.Ref{Kind: spec.KindTable, Name: called[i]}
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// tableNames are those of a report's tables: the place of one whose name is another one's too.
+func tableNames(r proof.Report) (names []string) {
 	called := map[string]int{}
 	for _, t := range r.Tables {
 		called[t.Name]++
@@ -60,12 +72,9 @@ func tableDifferences(r proof.Report, looked string) (all drift.Drift) {
 		if called[t.Name] > 1 {
 			name = t.Place
 		}
-		if d, differs := tableDifference(&t, looked); differs {
-			d.Ref = spec.Ref{Kind: spec.KindTable, Name: name}
-			all = append(all, d)
-		}
+		names = append(names, name)
 	}
-	return all
+	return names
 }
 
 // tableDifference is how one table differs from its rule.

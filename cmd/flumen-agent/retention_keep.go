@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/flumendata/flumen-agent/drift/schedule"
 	"github.com/flumendata/flumen-agent/reconciler"
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -134,9 +133,10 @@ func (a *app) retentionOf(want spec.Desired, n int) *report.Retention {
 	for _, o := range all[:min(n, len(all))] {
 		r.Looks = append(r.Looks, report.RetentionLook{At: o.At, Took: o.Took, By: string(o.By), Run: o.Run, Says: o.Says})
 	}
-	s, _ := schedule.Parse(want.Retention.When()) // it was parsed when the spec was loaded
-	now := time.Now()
+	s, now := tableSchedule(want), time.Now()
 	r.Next, _ = s.Next(now)
-	r.Due = s.Due(memory.LastScheduled(), now)
+	if r.Due = s.Due(memory.LastScheduled(), now); r.Due {
+		r.Looking = memory.Looking()
+	}
 	return r
 }

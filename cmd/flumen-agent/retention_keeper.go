@@ -31,6 +31,7 @@ type tableKeeper struct {
 type lookMemory interface {
 	Due(now time.Time) (bool, error)
 	LastScheduled() time.Time
+	Turn() (release func(), by string, err error)
 	Note(delta.Outcome) error
 	Keep(by spec.Retention, r proof.Report) error
 }
@@ -65,31 +66,66 @@ const keepAgain = time.Second
 // run looks after tables until ctx ends. What an earlier run has left unverified comes first,
 // whatever the schedule says.
 func (k *tableKeeper) run(ctx context.Context) {
-	s, ok := k.await(ctx)
+	s, ok := k.await(ctx, func(tableStand) string { return "" })
 	if !ok {
 		return
 	}
 	if k.due(s) {
-		k.once(ctx, s, lookVerifies)
+		k.inTurn(ctx, func(s tableStand) { k.once(ctx, s, lookVerifies) })
 	}
-	current := func() schedule.Schedule {
-		s, _ := schedule.Parse(k.stand().want.Retention.When()) // it was parsed when the spec was loaded
-		return s
-	}
+	current := func() schedule.Schedule { return tableSchedule(k.stand().want) }
 	before := func() time.Time { return k.memory(k.stand().want.Project).LastScheduled() }
 	schedule.Run(ctx, current, before, func(ctx context.Context, _ time.Time) {
-		if s, ok := k.await(ctx); ok && s.want.Retention.Schedule != "" {
-			k.once(ctx, s, k.mode(s))
-		}
+		k.inTurn(ctx, func(s tableStand) {
+			if s.want.Retention.Schedule != "" {
+				k.once(ctx, s, k.mode(s))
+			}
+		})
 	})
 }
 
-// await waits until somebody may look at tables. It tells false if ctx ends.
-func (k *tableKeeper) await(ctx context.Context) (s tableStand, ok bool) {
+// tableSchedule is when the tables of a spec are looked at: not in the same second as those of other projects
+// of this machine.
+func tableSchedule(want spec.Desired) schedule.Schedule {
+	s, _ := schedule.Parse(want.Retention.When()) // it was parsed when the spec was loaded
+	return s.Spread(want.Project)
+}
+
+// inTurn does a look when it may be done and no other agent of this machine is at one: each takes memory, and
+// the attention of a store that they may share.
+func (k *tableKeeper) inTurn(ctx context.Context, look func(tableStand)) {
+	var release func()
+	turn := func(s tableStand) (waits string) {
+		var by string
+		var err error
+		if release, by, err = k.memory(s.want.Project).Turn(); err != nil {
+			k.log.Warn("looks of other agents at tables are not waited for", "err", err)
+		}
+		if by != "" {
+			return "tables of the project " + by + " are looked at"
+		}
+		return ""
+	}
+	s, ok := k.await(ctx, turn)
+	if release != nil {
+		defer release()
+	}
+	if ok {
+		look(s)
+	}
+}
+
+// await waits until somebody may look at tables, and turn says no more what is waited for. It tells false
+// if ctx ends.
+func (k *tableKeeper) await(ctx context.Context, turn func(tableStand) string) (s tableStand, ok bool) {
 	tick := time.NewTicker(keepAgain)
 	defer tick.Stop()
 	for {
-		if s = k.stand(); s.waits == "" {
+		s = k.stand()
+		if s.waits == "" {
+			s.waits = turn(s)
+		}
+		if s.waits == "" {
 			k.waited = ""
 			return s, true
 		}

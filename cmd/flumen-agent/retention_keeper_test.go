@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -32,11 +33,10 @@ type kept struct {
 	looks []string
 }
 
-// newKept has tables in force with a schedule. The time begins at midnight of 2000-01-01, in UTC.
+// newKept has tables in force with a schedule, of a project without a name, which is due to the second. The time begins at midnight of 2000-01-01, in UTC.
 func newKept(t *testing.T, schedule string) *kept {
 	k := &kept{T: t, dir: t.TempDir()}
 	k.change(func(s *tableStand) {
-		s.want.Project = "lake"
 		s.want.Retention = spec.Retention{Schedule: schedule, Discover: []spec.Discovery{{Store: &spec.Store{Name: "minio"}, Prefix: "lake"}}}
 		s.newest = s.want.Retention
 	})
@@ -65,9 +65,10 @@ func newKept(t *testing.T, schedule string) *kept {
 	return k
 }
 
-func (k *kept) Due(time.Time) (bool, error) { return k.due, nil }
-func (k *kept) LastScheduled() time.Time    { return delta.NewMemory(k.dir).LastScheduled() }
-func (k *kept) Note(o delta.Outcome) error  { return delta.NewMemory(k.dir).Note(o) }
+func (k *kept) Due(time.Time) (bool, error)   { return k.due, nil }
+func (k *kept) LastScheduled() time.Time      { return delta.NewMemory(k.dir).LastScheduled() }
+func (k *kept) Turn() (func(), string, error) { return delta.NewMemory(k.dir).Turn() }
+func (k *kept) Note(o delta.Outcome) error    { return delta.NewMemory(k.dir).Note(o) }
 func (k *kept) Keep(by spec.Retention, r proof.Report) error {
 	return delta.NewMemory(k.dir).Keep(by, r)
 }
@@ -232,6 +233,54 @@ func TestLookThatFailedIsSaidAndDoneAgainByTheNextAgent(t *testing.T) {
 			t.Error(logged.String())
 		}
 	})
+}
+
+// TestOneLooksAtTablesAtATime of the agents of a machine; the others wait, and say so.
+func TestOneLooksAtTablesAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, other := newKept(t, "0 3 * * *"), newKept(t, "1 3 * * *")
+		var logged strings.Builder
+		for _, k := range []*kept{one, other} {
+			k.before(time.Minute)
+			k.took = 40 * time.Minute
+			k.log = slog.New(slog.NewTextHandler(&logged, nil))
+		}
+		other.dir = filepath.Join(filepath.Dir(one.dir), "other")
+		other.before(time.Minute)
+		time.AfterFunc(3*time.Hour+10*time.Minute, func() {
+			if by := delta.NewMemory(one.dir).Looking(); by != "001" {
+				t.Errorf("%q looks at tables", by)
+			}
+		})
+		// The second one is ended while it waits, and the next agent goes on.
+		var both sync.WaitGroup
+		both.Go(func() { one.lasts(4 * time.Hour) })
+		both.Go(func() { other.lasts(3*time.Hour + 20*time.Minute) })
+		both.Wait()
+		other.looked()
+		other.lasts(time.Hour)
+		one.looked("1 03:00")
+		other.looked("1 04:00")
+		if by := delta.NewMemory(one.dir).Looking(); by != "" {
+			t.Errorf("%q still looks at tables", by)
+		}
+		if says := `msg="retention waits" cause="tables of the project 001 are looked at"`; strings.Count(logged.String(), says) != 1 {
+			t.Error(logged.String())
+		}
+	})
+}
+
+// TestLooksOfProjectsDoNotBeginTogether, each at a time that does not change.
+func TestLooksOfProjectsDoNotBeginTogether(t *testing.T) {
+	begins := map[time.Time]string{}
+	for i := range 5 {
+		project := fmt.Sprintf("project-%d", i)
+		next, _ := tableSchedule(spec.Desired{Project: project, Retention: spec.Retention{Schedule: "0 3 * * *"}}).Next(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		if other, taken := begins[next]; taken {
+			t.Errorf("%s and %s begin at %s", project, other, next)
+		}
+		begins[next] = project
+	}
 }
 
 func TestWhatTablesWaitForIsSaidInWords(t *testing.T) {

@@ -32,20 +32,29 @@ type victim struct {
 
 	mu      sync.Mutex
 	process *os.Process
-	after   int // which change of the store it does not survive; 0: it survives all
-	changes int // so far
+	with    os.Signal // by which it is ended; nil: it is killed
+	then    func()    // what happens instead; nil
+	after   int       // which change of the store it does not survive; 0: it survives all
+	changes int       // so far
 }
 
 func newVictim(t *testing.T, address, bucket string, versioned bool) *victim {
+	return newVictimOf(t, address, bucket, "", func(v *victim) {
+		v.must(v.store.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}))
+		if versioned {
+			v.must(v.store.SetBucketVersioning(t.Context(), bucket, minio.BucketVersioningConfiguration{Status: minio.Enabled}))
+		}
+	})
+}
+
+// newVictimOf has the bucket made by who asks, and more said about its tables.
+func newVictimOf(t *testing.T, address, bucket, rule string, makeBucket func(*victim)) *victim {
 	v := &victim{T: t, bucket: bucket, dir: t.TempDir()}
 	var err error
 	if v.store, err = minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(enginetest.MinIOUser, enginetest.MinIOPassword, "")}); err != nil {
 		t.Fatal(err)
 	}
-	v.must(v.store.MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}))
-	if versioned {
-		v.must(v.store.SetBucketVersioning(t.Context(), bucket, minio.BucketVersioningConfiguration{Status: minio.Enabled}))
-	}
+	makeBucket(v)
 	putTables(v.must, v.store, bucket, "warehouse/bronze.db", 40, "partitions")
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: address})
@@ -70,8 +79,8 @@ services: {a: {image: busybox}}
 stores: {s3: {endpoint: %q, delete_access_key: %s, delete_secret_key: %s}}
 retention:
   discover: [{store: s3, prefix: %s/warehouse}]
-  defaults: {mode: enforce, max_delete_ratio: 1, properties: off}
-`, v.proxy.URL, enginetest.MinIOUser, enginetest.MinIOPassword, bucket)
+  defaults: {mode: enforce, max_delete_ratio: 1, properties: off%s}
+`, v.proxy.URL, enginetest.MinIOUser, enginetest.MinIOPassword, bucket, rule)
 	v.must(os.WriteFile(filepath.Join(v.dir, "flumen.yaml"), []byte(spec), 0o600))
 	return v
 }
@@ -90,6 +99,16 @@ func (v *victim) kill() bool {
 	v.changes++
 	if v.process == nil || v.after == 0 || v.changes < v.after {
 		return false
+	}
+	if v.then != nil {
+		v.after = 0
+		v.then()
+		return false
+	}
+	if v.with != nil {
+		v.after = 0
+		_ = v.process.Signal(v.with)
+		return false // it hears of what it did
 	}
 	_ = v.process.Kill() // it may be dead by now
 	return true
@@ -139,6 +158,7 @@ func (v *victim) run() string {
 // TestRunOfRetentionThatIsKilledCanBeUndone kills the program with SIGKILL at each change that a
 // run makes to a real MinIO, when the store has made it, and again at each that undoing makes.
 func TestRunOfRetentionThatIsKilledCanBeUndone(t *testing.T) {
+	t.Parallel()
 	address := enginetest.MinIO(t)
 	for name, versioned := range map[string]bool{"quarantine": false, "versioning": true} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 // retentionProgress says how far a look at Delta tables has come: on a terminal in one line that
@@ -53,7 +54,11 @@ func (p *retentionProgress) text(now delta.Progress) string {
 	if now.Table == "" {
 		return fmt.Sprintf("searching: %d tables found", now.Tables)
 	}
-	parts := []string{proof.Amount{Files: now.Files, Bytes: now.Listed}.String() + " listed"}
+	listed := spec.Counted(now.Files, "file") // in a folder nobody has looked how large they are
+	if now.Listed > 0 {
+		listed = proof.Amount{Files: now.Files, Bytes: now.Listed}.String()
+	}
+	parts := []string{listed + " listed"}
 	if now.Commits > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d versions read", now.Read, now.Commits))
 	}
@@ -67,11 +72,10 @@ func (p *retentionProgress) text(now delta.Progress) string {
 }
 
 // left estimates the time that is left: by the tables that are done, and of the one that is looked
-// at by its versions. Its files count for nothing, for how many there are is known when all are
-// listed. 0 is unknown.
+// at by its versions once its files are listed, for how many of these there are is known then. 0 is unknown.
 func (p *retentionProgress) left(now delta.Progress) time.Duration {
 	done := float64(now.Done)
-	if now.Commits > 0 {
+	if now.Commits > 0 && !now.Listing {
 		done += float64(now.Read) / float64(now.Commits) * logPart
 	}
 	if done == 0 {

@@ -22,7 +22,7 @@ import (
 
 func (a *app) retentionRunCommand() *cobra.Command {
 	var tables []string
-	var dry bool
+	var dry, full bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Remove the files of Delta tables that may go",
@@ -51,7 +51,7 @@ retention differs, 3 a table was refused, held or not finished, 4 a live file is
 missing, 1 error, or a place could not be searched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := a.runRetention(cmd.Context(), tables, dry)
+			report, err := a.runRetention(cmd.Context(), tables, dry, full)
 			if err != nil {
 				return err
 			}
@@ -64,15 +64,16 @@ missing, 1 error, or a place could not be searched.`,
 	a.specFlags(cmd.Flags())
 	a.outputFlag(cmd.Flags())
 	cmd.Flags().StringSliceVar(&tables, "table", nil, "treat only this table, by its name or place (may be repeated); all are looked at")
+	fullFlag(cmd.Flags(), &full)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "remove nothing: as flumen-agent retention plan")
 	return cmd
 }
 
 // runRetention looks at all tables and removes what may go from those of the given names or
 // places (none: all).
-func (a *app) runRetention(ctx context.Context, tables []string, dry bool) (proof.Report, error) {
+func (a *app) runRetention(ctx context.Context, tables []string, dry, full bool) (proof.Report, error) {
 	if dry {
-		return a.planRetention(ctx)
+		return a.planRetention(ctx, full)
 	}
 	want, err := a.loadRetention(ctx)
 	if err != nil {
@@ -81,7 +82,7 @@ func (a *app) runRetention(ctx context.Context, tables []string, dry bool) (proo
 	progress := a.retentionProgress()
 	defer progress.end()
 	began := time.Now().Round(0)
-	report, err := a.removeFiles(ctx, want, progress.tell, func(o *delta.RunOptions) { o.Tables = tables })
+	report, err := a.removeFiles(ctx, want, progress.tell, func(o *delta.RunOptions) { o.Tables, o.Full = tables, full })
 	a.noteLook(want.Project, want.Retention, began, report, err)
 	return report, err
 }
@@ -108,6 +109,12 @@ func (a *app) removeFiles(ctx context.Context, want spec.Desired, tell func(delt
 			Options: o,
 			Remover: func(ctx context.Context, p delta.Place) (delta.Remover, error) { return removers.open(ctx, p.Name) },
 			Paused:  func(ctx context.Context) (string, error) { return a.pausedBy(ctx, want.Project) },
+			Spark:   a.sparkOf(want),
+			Tidy:    a.tidySpark(want.Project),
+			Quiet:   func(now time.Time) (time.Time, bool) { return quietAt(want.Retention, now) },
+		}
+		if m := a.metastore(want); m != nil {
+			run.Answers = m.Answers
 		}
 		as(&run)
 		report, err = delta.Run(ctx, run)

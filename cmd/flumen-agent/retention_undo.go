@@ -12,6 +12,7 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/plan"
 	"github.com/flumendata/flumen-agent/reconciler/report"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 func (a *app) retentionUndoCommand() *cobra.Command {
@@ -36,7 +37,7 @@ Exit codes: 0 all files are there, 4 some could not be brought back, 1 error.`,
 			removers := a.removers(loaded.Desired)
 			defer removers.close()
 			undone, err := delta.Undo(cmd.Context(), delta.UndoOptions{
-				Memory: a.retentionMemory(loaded.Desired.Project), Run: args[0], Now: time.Now, Tables: tables,
+				Memory: a.retentionMemory(loaded.Desired.Project), Run: args[0], Now: time.Now, Tables: tables, Tidy: a.tidySpark(loaded.Desired.Project),
 				Remover: func(ctx context.Context, store string) (delta.Remover, error) { return removers.open(ctx, store) },
 			})
 			if err != nil {
@@ -163,7 +164,12 @@ func (s retentionState) Text(w io.Writer, paint plan.Paint) {
 			called = r.Place
 		}
 		fmt.Fprintf(w, "run %s of %s: %s, %s", r.Run, called, r.State, r.Removed)
-		if r.State != "undone" && r.State != "lapsed" && r.Removed.Files > 0 {
+		if r.By != "" {
+			fmt.Fprintf(w, " by %s", r.By)
+		}
+		if r.Undo == spec.UndoNone && r.Removed.Files > 0 {
+			fmt.Fprint(w, "; cannot be undone")
+		} else if r.State != "undone" && r.State != "lapsed" && r.Removed.Files > 0 {
 			fmt.Fprintf(w, "; can be undone until %s (%s)", r.Until.UTC().Format("2006-01-02 15:04"), r.Undo)
 		}
 		fmt.Fprintln(w)

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/client"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FLUMEN_STATE") == "" { // the program of a script comes by here too
 		os.Setenv("FLUMEN_STATE", filepath.Join(os.TempDir(), "flumen-test-state")) // never this machine's own
 	}
-	testscript.Main(m, map[string]func(){"flumen-agent": main, "get": get, "call": call, "post": post, "catch": catch})
+	testscript.Main(tests{m}, map[string]func(){"flumen-agent": main, "get": get, "call": call, "post": post, "catch": catch})
 }
 
 // get is a program for scripts: it prints what an address answers, and ends with 1 unless
@@ -99,6 +98,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			leaveAtOnce(env)
+			env.Setenv("FLUMEN_STATE", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, "no-engine.sock"))
 			return nil
 		},
@@ -106,30 +107,45 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// TestEngineScripts runs the whole program on real engines. Each script has a project
-// of its own ($PROJECT), and images to run ($IMAGE has a health check, $PLAIN none).
+// TestEngineScripts runs the whole program on real engines, each script on one of them. Each has a
+// project of its own ($PROJECT), and images to run ($IMAGE has a health check, $PLAIN none).
 func TestEngineScripts(t *testing.T) {
+	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		t.Parallel()
 		enginetest.Images(t, engine)
 		testscript.Run(t, testscript.Params{
-			Dir:   "testdata/engine",
+			Files: enginetest.Share(t, engine, scriptsIn(t, "testdata/engine")),
 			Setup: func(env *testscript.Env) error { return onEngine(env, engine) },
 			Cmds:  commands,
 		})
 	})
 }
 
-// TestAdoption takes over what docker compose started, in each version of it that
-// FLUMEN_TEST_COMPOSE names by its binary ($COMPOSE).
+// scriptsIn are the scripts of a folder, at least one.
+func scriptsIn(t testing.TB, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts in %s: %v", dir, err)
+	}
+	return files
+}
+
+// TestAdoption takes over what docker compose started, in the versions of it that
+// FLUMEN_TEST_COMPOSE names by their binaries ($COMPOSE), each on one of the engines.
 func TestAdoption(t *testing.T) {
+	t.Parallel()
 	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
+		t.Parallel()
 		enginetest.Images(t, engine)
 		binaries := strings.Fields(os.Getenv("FLUMEN_TEST_COMPOSE"))
 		if len(binaries) == 0 {
 			enginetest.Lacks(t, "docker compose, whose binary is in FLUMEN_TEST_COMPOSE")
 		}
-		for _, compose := range binaries {
+		for _, compose := range enginetest.Share(t, engine, binaries) {
 			t.Run(filepath.Base(compose), func(t *testing.T) {
+				t.Parallel()
 				testscript.Run(t, testscript.Params{
 					Dir: "testdata/adopt",
 					Setup: func(env *testscript.Env) error {
@@ -143,7 +159,13 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
+// leaveAtOnce spares every program of a script the second that the race detector has it wait
+// before it exits.
+func leaveAtOnce(env *testscript.Env) { env.Setenv("GORACE", "atexit_sleep_ms=10") }
+
 func onEngine(env *testscript.Env, engine *client.Client) error {
+	leaveAtOnce(env)
+	watchProgram(env)
 	env.Setenv("DOCKER_HOST", engine.DaemonHost())
 	env.Setenv("PROJECT", enginetest.Project(env.T().(testing.TB), engine))
 	env.Setenv("FLUMEN_STATE", filepath.Join(env.WorkDir, "state"))
@@ -167,11 +189,11 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: eventually [-stdout TEXT] program [args...]")
 	}
-	if !within(time.Minute, func() bool {
+	if !within(patience, func() bool {
 		err := ts.Exec(args[0], args[1:]...)
 		return (err == nil && strings.Contains(ts.ReadFile("stdout"), text)) != neg
 	}) {
-		ts.Fatalf("not within a minute: %s", strings.Join(args, " "))
+		ts.Fatalf("not within %s: %s", patience, strings.Join(args, " "))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/client"
 
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
@@ -44,7 +45,7 @@ func eachEngineAndProject(t *testing.T, test func(t *testing.T, engine *client.C
 func TestFirstSignalEndsTheWaitForHealth(t *testing.T) {
 	eachEngineAndProject(t, func(t *testing.T, engine *client.Client, project string) {
 		cmd, ended := applying(t, engine.DaemonHost(), project,
-			fmt.Sprintf("{image: '%s', environment: {READY_AFTER: never}, healthcheck: {interval: 500ms, retries: 1000}}", enginetest.HealthySleeper))
+			fmt.Sprintf("{image: '%s', environment: {READY_AFTER: never}, healthcheck: {interval: 1s, retries: 1000}}", enginetest.HealthySleeper))
 		eventuallyTrue(t, "the container runs", func() bool { return len(runningOf(containers(t, engine, project))) == 1 })
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -54,7 +55,7 @@ func TestFirstSignalEndsTheWaitForHealth(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("exit code %d, expected 1: it ended in order, and is not ready", code)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("it still waits")
 		}
 		if len(runningOf(containers(t, engine, project))) != 1 {
@@ -71,18 +72,29 @@ func TestSecondSignalCutsWhatTheFirstLetsEnd(t *testing.T) {
 		if _, ended := applying(t, engine.DaemonHost(), project, fmt.Sprintf(service, 1)); <-ended != nil {
 			t.Fatal("not applied")
 		}
+		of := ofProject(project)
+		of.Add("event", string(events.ActionKill))
+		told, failed := engine.Events(t.Context(), events.ListOptions{Filters: of})
 		cmd, ended := applying(t, engine.DaemonHost(), project, fmt.Sprintf(service, 2))
-		eventuallyTrue(t, "the new container is made", func() bool { return hasName(t, engine, project+"-web-1.next") })
-		signals := 0
+		select {
+		case <-told: // that the old container was asked to stop
+		case err := <-failed:
+			t.Fatal(err)
+		case <-time.After(time.Minute):
+			t.Fatal("the old container is never stopped")
+		}
+		// A program that was started in the background of a script may ignore SIGINT unless it waits for it.
+		signals, interrupts := 0, os.Interrupt
 		again := time.NewTicker(time.Second)
 		defer again.Stop()
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(time.Minute) // of the two that the old container may take
 		for over := false; !over; {
 			select {
 			case <-ended:
 				over = true
 			case <-again.C:
-				_ = cmd.Process.Signal(os.Interrupt) // it may have ended just now
+				_ = cmd.Process.Signal(interrupts) // it may have ended just now
+				interrupts = syscall.SIGTERM
 				signals++
 			case <-deadline:
 				t.Fatalf("%d signals did not end it", signals)

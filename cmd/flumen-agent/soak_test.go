@@ -41,7 +41,7 @@ services:
     image: '%[2]s'
     environment: {VERSION: '%[3]d', READY_AFTER: '%[4]s'}
     configs: [conf]
-    healthcheck: {interval: 500ms, retries: 3}
+    healthcheck: {interval: 1s, retries: 3}
     stop_grace_period: 1s
   web: {image: '%[2]s', volumes: ['./conf.d:/etc/conf.d:ro'], depends_on: [api], stop_grace_period: 1s}
 volumes: {data: {}}
@@ -66,7 +66,7 @@ type soak struct {
 
 func newSoak(t testing.TB, engine *client.Client, seed uint64) *soak {
 	s := &soak{
-		TB: t, interval: "2s", program: "flumen-agent", random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
+		TB: t, interval: "2s", program: watchedProgram, random: rand.New(rand.NewPCG(seed, seed)), engine: engine, project: enginetest.Project(t, engine), dir: shortDir(t),
 		broken: make(chan bool, 1),
 	}
 	s.broken <- false

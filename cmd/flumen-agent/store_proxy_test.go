@@ -107,12 +107,12 @@ func proxyCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) > 1 {
 			least = number(ts, args[1])
 		}
-		if !within(time.Minute, func() bool { return p.failed.Load() >= least }) {
-			ts.Fatalf("only %d requests failed within a minute", p.failed.Load())
+		if !within(patience, func() bool { return p.failed.Load() >= least }) {
+			ts.Fatalf("only %d requests failed within %s", p.failed.Load(), patience)
 		}
 	case args[0] == "made":
-		if !within(time.Minute, func() bool { return p.made.Load() >= number(ts, args[1]) }) {
-			ts.Fatalf("only %d buckets were made within a minute", p.made.Load())
+		if !within(patience, func() bool { return p.made.Load() >= number(ts, args[1]) }) {
+			ts.Fatalf("only %d buckets were made within %s", p.made.Load(), patience)
 		}
 	case args[0] == "only":
 		if made := p.made.Load(); made > number(ts, args[1]) {

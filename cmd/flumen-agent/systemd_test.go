@@ -30,10 +30,7 @@ func newUnit(t *testing.T, engine *client.Client) *unit {
 	}
 	u := &unit{T: t, engine: engine, dir: t.TempDir(), project: enginetest.Project(t, engine)}
 	u.host = u.project + "-systemd"
-	program := filepath.Join(u.dir, "flumen-agent")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	u.out(build)
+	program := programOfUsers(t)
 	u.out(exec.Command("git", "init", "-q", "-b", "main", u.repository()))
 	u.push("first")
 	t.Cleanup(func() { _ = exec.Command(systemdScript, "--rm", u.host).Run() })
@@ -110,48 +107,49 @@ func (u *unit) becomes(wanted string) {
 	eventuallyTrue(u, "the service runs as "+wanted, func() bool { mode, running := u.web(); return running && mode == wanted })
 }
 
+// TestSystemdRunsTheUnit on one engine, since it says nothing of that.
 func TestSystemdRunsTheUnit(t *testing.T) {
-	enginetest.Each(t, func(t *testing.T, engine *client.Client) {
-		enginetest.Images(t, engine)
-		u := newUnit(t, engine)
-		if said := u.out(exec.Command("docker", "exec", u.host, "systemd-analyze", "verify", "--recursive-errors=no", "flumen-agent.service")); said != "" {
-			t.Error(said)
-		}
-		u.systemctl("enable", "--now", "flumen-agent")
-		u.becomes("first")
+	t.Parallel()
+	engine := enginetest.Connect(t, enginetest.Hosts(t)[0])
+	enginetest.Images(t, engine)
+	u := newUnit(t, engine)
+	if said := u.out(exec.Command("docker", "exec", u.host, "systemd-analyze", "verify", "--recursive-errors=no", "flumen-agent.service")); said != "" {
+		t.Error(said)
+	}
+	u.systemctl("enable", "--now", "flumen-agent")
+	u.becomes("first")
 
-		// Reload has the repository asked at once, by the same process.
-		process := u.property("MainPID")
-		u.push("second")
-		u.systemctl("reload", "flumen-agent")
-		u.becomes("second")
-		if now := u.property("MainPID"); now != process {
-			t.Errorf("reload made a new process: %s, before %s", now, process)
-		}
+	// Reload has the repository asked at once, by the same process.
+	process := u.property("MainPID")
+	u.push("second")
+	u.systemctl("reload", "flumen-agent")
+	u.becomes("second")
+	if now := u.property("MainPID"); now != process {
+		t.Errorf("reload made a new process: %s, before %s", now, process)
+	}
 
-		// One that is killed is started anew, and mends what happened meanwhile.
-		u.systemctl("kill", "--signal=KILL", "flumen-agent")
-		u.out(exec.Command("docker", "-H", engine.DaemonHost(), "kill", u.project+"-web-1"))
-		u.becomes("second")
-		if now := u.property("MainPID"); now == process || now == "0" {
-			t.Errorf("it is process %s, before %s", now, process)
-		}
-		if n := u.property("NRestarts"); n != "1" {
-			t.Errorf("restarted %s times", n)
-		}
+	// One that is killed is started anew, and mends what happened meanwhile.
+	u.systemctl("kill", "--signal=KILL", "flumen-agent")
+	u.out(exec.Command("docker", "-H", engine.DaemonHost(), "kill", u.project+"-web-1"))
+	u.becomes("second")
+	if now := u.property("MainPID"); now == process || now == "0" {
+		t.Errorf("it is process %s, before %s", now, process)
+	}
+	if n := u.property("NRestarts"); n != "1" {
+		t.Errorf("restarted %s times", n)
+	}
 
-		// Stop ends it in order, and what it runs goes on.
-		u.systemctl("stop", "flumen-agent")
-		if got := u.property("Result") + " " + u.property("ExecMainStatus") + " " + u.property("ActiveState"); got != "success 0 inactive" {
-			t.Errorf("after stop: %s", got)
-		}
-		if _, running := u.web(); !running {
-			t.Error("the service was stopped with the agent")
-		}
-		if log := u.out(exec.Command("docker", "exec", u.host, "journalctl", "-q", "-u", "flumen-agent", "-o", "cat")); !strings.Contains(log, `"msg":"agent stopped"`) {
-			t.Errorf("the journal ends so: %s", lastLines(log, 5))
-		}
-		// What it knows is where the unit says, and outlives it.
-		u.out(exec.Command("docker", "exec", u.host, "sh", "-c", "ls /var/lib/flumen-agent/*/state.db && test -d /run/flumen-agent"))
-	})
+	// Stop ends it in order, and what it runs goes on.
+	u.systemctl("stop", "flumen-agent")
+	if got := u.property("Result") + " " + u.property("ExecMainStatus") + " " + u.property("ActiveState"); got != "success 0 inactive" {
+		t.Errorf("after stop: %s", got)
+	}
+	if _, running := u.web(); !running {
+		t.Error("the service was stopped with the agent")
+	}
+	if log := u.out(exec.Command("docker", "exec", u.host, "journalctl", "-q", "-u", "flumen-agent", "-o", "cat")); !strings.Contains(log, `"msg":"agent stopped"`) {
+		t.Errorf("the journal ends so: %s", lastLines(log, 5))
+	}
+	// What it knows is where the unit says, and outlives it.
+	u.out(exec.Command("docker", "exec", u.host, "sh", "-c", "ls /var/lib/flumen-agent/*/state.db && test -d /run/flumen-agent"))
 }

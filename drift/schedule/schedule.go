@@ -9,6 +9,7 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
@@ -21,8 +22,9 @@ const awake = time.Minute
 
 // Schedule says when something is due. The zero value never is.
 type Schedule struct {
-	text string
-	spec cron.Schedule
+	text  string
+	spec  cron.Schedule
+	later time.Duration // than the text says
 }
 
 // Parse reads a schedule. An empty text gives one that is never due.
@@ -58,8 +60,43 @@ func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	if s.spec == nil {
 		return time.Time{}, false
 	}
-	next := s.spec.Next(after)
-	return next, !next.IsZero()
+	next := s.spec.Next(after.Add(-s.later))
+	if next.IsZero() {
+		return next, false
+	}
+	return next.Add(s.later), true
+}
+
+const (
+	// spreadMost is how much later a schedule may become, at most, and spreadPart which part of the time between
+	// two of its times: enough that several do not begin at once, and too little to matter.
+	spreadMost, spreadPart = 10 * time.Minute, 10
+	// spreadTimes is how many of its times are looked at for the shortest time between two.
+	spreadTimes = 32
+)
+
+// Spread is the same schedule somewhat later, always by as much for the same name: several with the same
+// text, of different names, are not due in the same second. Without a name it is as it was.
+func (s Schedule) Spread(name string) Schedule {
+	if s.spec == nil || name == "" {
+		return s
+	}
+	s.later = 0
+	most := spreadMost
+	at, _ := s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC))
+	for range spreadTimes {
+		next, ok := s.Next(at)
+		if !ok {
+			break
+		}
+		most, at = min(most, next.Sub(at)/spreadPart), next
+	}
+	if most = most.Truncate(time.Second); most > 0 {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		s.later = time.Duration(h.Sum64()%uint64(most/time.Second)) * time.Second
+	}
+	return s
 }
 
 // Due tells whether it was due since a time, and not only in the future. What has never

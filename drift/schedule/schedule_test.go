@@ -90,6 +90,47 @@ func TestChecksThatTakeLongDoNotOverlap(t *testing.T) {
 	})
 }
 
+func TestSpreadIsTheSameScheduleALittleLater(t *testing.T) {
+	at := time.Date(2026, 3, 1, 11, 59, 59, 0, time.UTC)
+	for text, most := range map[string]time.Duration{"0 3 * * *": 10 * time.Minute, "0 * * * *": 6 * time.Minute, "*/5 * * * *": 30 * time.Second, "0,1 3 * * *": 6 * time.Second, "0 0 1 1 *": 10 * time.Minute} {
+		s := mustParse(t, text)
+		different := map[time.Duration]bool{}
+		for _, name := range []string{"a", "b", "lake", "lake-2", "bronze", "silver", "gold"} {
+			spread, plain := s.Spread(name), at
+			later := time.Duration(-1)
+			for begins := at; begins.Before(at.Add(30 * time.Hour)); {
+				next, ok := spread.Next(begins)
+				plain, _ = s.Next(plain)
+				if by := next.Sub(plain); !ok || by < 0 || by >= most || later >= 0 && by != later || !next.After(begins) {
+					t.Fatalf("%s of %s: %s instead of %s", text, name, next, plain)
+				}
+				later, begins = next.Sub(plain), next
+				if spread.Due(next, next.Add(time.Second)) || !spread.Due(next.Add(-time.Second), next) {
+					t.Errorf("%s of %s is not due at %s, and once", text, name, next)
+				}
+			}
+			different[later] = true
+			if again, _ := mustParse(t, text).Spread(name).Next(at); !again.Equal(first(spread, at)) {
+				t.Errorf("%s of %s is another time each time", text, name)
+			}
+		}
+		if len(different) < 3 {
+			t.Errorf("%s: all are spread by %v", text, different)
+		}
+		if got := first(s.Spread(""), at); !got.Equal(first(s, at)) {
+			t.Errorf("without a name %s is %s", text, got)
+		}
+	}
+	if _, ok := mustParse(t, "").Spread("a").Next(at); ok {
+		t.Error("nothing is due")
+	}
+}
+
+func first(s schedule.Schedule, after time.Time) time.Time {
+	next, _ := s.Next(after)
+	return next
+}
+
 func TestClockThatWasSetBackMakesItDue(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	if s := mustParse(t, "@daily"); !s.Due(now.Add(48*time.Hour), now) || s.Due(now.Add(-time.Hour), now) {

@@ -196,7 +196,7 @@ func ours(t *testing.T, name string) *actions {
 	}
 	var head checkpointHead
 	a, part := &actions{Sidecars: map[string]int64{}}, parquetPart{c}
-	sidecars, err := part.sidecars()
+	sidecars, _, err := part.sidecars()
 	err = errors.Join(err, part.head(&head), part.files(files{
 		add:    func(one proof.Add) error { a.Adds = append(a.Adds, one); return nil },
 		remove: func(one proof.Remove) error { a.Removes = append(a.Removes, one); return nil },

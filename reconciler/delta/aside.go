@@ -19,7 +19,7 @@ func (s *sweep) setAside(ctx context.Context, list []journalled) ([]journalled, 
 	folder := beginning{Run: s.run, Folder: s.at.folder}.quarantine(s.batch)
 	errs := s.pace.each(ctx, len(list), func(i int) error {
 		f := list[i]
-		return s.in.Copy(ctx, s.at.folder+f.Key, folder+aside(f.Key), f.Tag)
+		return s.in.Copy(ctx, s.at.folder+f.Key, folder+aside(f.Key), f.Size, f.Tag)
 	})
 	var there []journalled
 	for i, f := range list {

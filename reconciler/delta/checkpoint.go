@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
@@ -32,8 +31,9 @@ type checkpointHead struct {
 
 // files hears of the files that a checkpoint has and remembers to be removed.
 type files struct {
-	add    func(proof.Add) error
-	remove func(proof.Remove) error
+	add      func(proof.Add) error
+	remove   func(proof.Remove) error
+	protocol func(proof.Protocol) error // in the end; nil: it is known
 }
 
 // readHead reads what a checkpoint says about the table.
@@ -44,27 +44,22 @@ func (t *table) readHead(ctx context.Context, c proof.Checkpoint) (checkpointHea
 			return h, t.corrupt(ctx, c, err)
 		}
 	}
+	return h, h.complete(c)
+}
+
+// complete tells whether nothing of it is missing.
+func (h checkpointHead) complete(c proof.Checkpoint) error {
 	if h.protocol == nil || h.metadata == nil {
-		return h, &corruptError{c, errors.New("it has no protocol or no metadata")}
+		return &corruptError{c, errors.New("it has no protocol or no metadata")}
 	}
-	return h, nil
+	return nil
 }
 
 // readFiles reads what files a checkpoint has, those of its sidecars too.
 func (t *table) readFiles(ctx context.Context, c proof.Checkpoint, to files) error {
-	var sidecars []sidecar
-	for _, f := range c.Files {
-		err := t.readPart(ctx, f.Name, func(p part) error {
-			if err := p.files(to); err != nil {
-				return err
-			}
-			more, err := p.sidecars()
-			sidecars = append(sidecars, more...)
-			return err
-		})
-		if err != nil {
-			return t.corrupt(ctx, c, err)
-		}
+	sidecars, err := t.readTop(ctx, c, to)
+	if err != nil {
+		return err
 	}
 	for _, s := range sidecars {
 		if err := t.readSidecar(ctx, s, to); err != nil {
@@ -72,6 +67,39 @@ func (t *table) readFiles(ctx context.Context, c proof.Checkpoint, to files) err
 		}
 	}
 	return nil
+}
+
+// readTop reads a checkpoint without its sidecars, and gives these.
+func (t *table) readTop(ctx context.Context, c proof.Checkpoint, to files) (sidecars []sidecar, err error) {
+	var h checkpointHead
+	for _, f := range c.Files {
+		err := t.readPart(ctx, f.Name, func(p part) error {
+			if to.protocol != nil {
+				if err := p.head(&h); err != nil {
+					return err
+				}
+			}
+			if err := p.files(to); err != nil {
+				return err
+			}
+			more, tops, err := p.sidecars()
+			if err == nil && tops != 1 && (len(more) > 0 || f.Kind == proof.LogCheckpointV2) {
+				err = fmt.Errorf("it has %d actions checkpointMetadata instead of one", tops) // what names its sidecars may be missing too
+			}
+			sidecars = append(sidecars, more...)
+			return err
+		})
+		if err != nil {
+			return nil, t.corrupt(ctx, c, err)
+		}
+	}
+	if to.protocol == nil {
+		return sidecars, nil
+	}
+	if err := h.complete(c); err != nil {
+		return nil, err
+	}
+	return sidecars, to.protocol(*h.protocol)
 }
 
 // corrupt tells what is wrong with a checkpoint from what is wrong with its store, and from what
@@ -94,7 +122,8 @@ const sidecarFolder = "_sidecars/"
 type part interface {
 	head(*checkpointHead) error
 	files(files) error
-	sidecars() ([]sidecar, error)
+	// sidecars gives those that it names, and how many times it says that it is one that may.
+	sidecars() (all []sidecar, tops int, err error)
 }
 
 // sidecar is a file beside a checkpoint that holds some of its files.
@@ -142,38 +171,29 @@ func (t *table) readPart(ctx context.Context, name string, use func(part) error)
 type parquetPart struct{ columns }
 
 func (p parquetPart) files(to files) error {
-	err := p.eachFile("add", "size", func(row fileRow) error {
-		return to.add(proof.Add{Path: row.path, Size: row.number, Vector: row.vector})
-	})
+	err := p.eachFile("add", "size", func(row fileRow) error { return to.add(row.add()) })
 	if err != nil {
 		return err
 	}
-	return p.eachFile("remove", "deletionTimestamp", func(row fileRow) error {
-		one := proof.Remove{Path: row.path, Vector: row.vector}
-		if row.hasNumber {
-			one.Deleted = time.UnixMilli(row.number)
-		}
-		return to.remove(one)
-	})
+	return p.eachFile("remove", "deletionTimestamp", func(row fileRow) error { return to.remove(row.remove()) })
 }
 
-func (p parquetPart) sidecars() ([]sidecar, error) {
+func (p parquetPart) sidecars() (all []sidecar, tops int, err error) {
 	paths, err := p.texts(p.column("sidecar", "path"))
-	if err != nil || len(paths) == 0 {
-		return nil, err
+	if err != nil {
+		return nil, 0, err
 	}
 	versions, err := p.all(p.column("checkpointMetadata", "version"))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	sizes, err := p.all(p.column("sidecar", "sizeInBytes"))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(sizes) > 0 && len(sizes) != len(paths) {
-		return nil, errors.New("it names a sidecar without its size")
+		return nil, 0, errors.New("it names a sidecar without its size")
 	}
-	var all []sidecar
 	for i, path := range paths {
 		one := sidecarAt(path)
 		if len(sizes) > 0 {
@@ -181,19 +201,11 @@ func (p parquetPart) sidecars() ([]sidecar, error) {
 		}
 		all = append(all, one)
 	}
-	return all, oneTop(len(versions))
+	return all, len(versions), nil
 }
 
 // sidecarAt is the sidecar at a path.
 func sidecarAt(at string) sidecar { return sidecar{path.Base(proof.Decode(at)), -1} }
-
-// oneTop says what is wrong with a checkpoint that names sidecars.
-func oneTop(metadata int) error {
-	if metadata != 1 {
-		return fmt.Errorf("it names sidecars and has %d actions checkpointMetadata instead of one", metadata)
-	}
-	return nil
-}
 
 func (p parquetPart) head(h *checkpointHead) error {
 	if err := p.protocol(h); err != nil {
@@ -283,6 +295,9 @@ func readJSONPart(r io.Reader) (*jsonPart, error) {
 }
 
 func (p *jsonPart) head(h *checkpointHead) error {
+	if p.Unreadable != "" {
+		return errors.New("it " + p.Unreadable)
+	}
 	h.protocol, h.metadata = p.Protocol, p.Metadata
 	return nil
 }
@@ -301,12 +316,7 @@ func (p *jsonPart) files(to files) error {
 	return nil
 }
 
-func (p *jsonPart) sidecars() ([]sidecar, error) {
-	if len(p.beside) == 0 {
-		return nil, nil
-	}
-	return p.beside, oneTop(p.metadata)
-}
+func (p *jsonPart) sidecars() (all []sidecar, tops int, err error) { return p.beside, p.metadata, nil }
 
 type sidecarJSON struct {
 	Path string `json:"path"`

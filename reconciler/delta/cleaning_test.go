@@ -17,12 +17,17 @@ import (
 )
 
 // cleaner is a keeper whose rule has logs cleaned up, and a table whose versions 0 to 4 and first
-// checkpoint have expired. One file of it may go, too.
+// checkpoint have expired.
 func cleaner(t *testing.T, prepare func(*deltatest.Store)) (*keeper, *deltatest.Table) {
+	return cleanerOf(t, prepare, deltatest.Checkpoint{})
+}
+
+// cleanerOf is one with checkpoints of some kind.
+func cleanerOf(t *testing.T, prepare func(*deltatest.Store), c deltatest.Checkpoint) (*keeper, *deltatest.Table) {
 	k := newKeeper(t)
 	prepare(k.Store)
 	k.rule.LogCleanup, k.rule.MaxRatio = spec.HandlingEnforce, 1
-	table := k.logged()
+	table := k.checkpointed(map[int]deltatest.Checkpoint{2: c, 5: c})
 	k.Sized("lake/wh/t/gone.parquet", 100, ago(100))
 	table.Commit(ago(9), deltatest.Add("gone.parquet"))
 	return k, table
@@ -277,11 +282,11 @@ func TestCleanupEndsWhenItsBoundaryChanges(t *testing.T) {
 func TestKillSwitchesStopACleanup(t *testing.T) {
 	k, _ := clean(t, (*deltatest.Store).Versions)
 	n := 0
-	k.paused = func() string { return "" }
+	k.pause("")
 	k.After = func(call, path string) {
 		if call == "removing" && strings.Contains(path, "_delta_log") {
 			if n++; n == 3 {
-				k.paused = func() string { return "the agent is paused" }
+				k.pause("the agent is paused")
 			}
 		}
 	}

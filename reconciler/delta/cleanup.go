@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 	"github.com/flumendata/flumen-agent/spec"
@@ -18,20 +20,28 @@ type logCleanup struct {
 	oldest proof.Checkpoint // that stays
 	files  []proof.LogFile  // in the order in which they go
 	keys   map[string]bool  // of the same
+	beside sidecars
 }
 
 func newLogCleanup(log proof.Log, oldest proof.Checkpoint) *logCleanup {
-	c := &logCleanup{log, oldest, log.Expired(oldest), map[string]bool{}}
-	for _, f := range c.files {
+	c := &logCleanup{log: log, oldest: oldest, keys: map[string]bool{}, beside: sidecars{named: map[string]bool{}}}
+	c.add(log.Expired(oldest))
+	return c
+}
+
+// add has further files go, after the others.
+func (c *logCleanup) add(files []proof.LogFile) {
+	c.files = append(c.files, files...)
+	for _, f := range files {
 		c.keys[logFolder+f.Name] = true
 	}
-	return c
 }
 
 // expired says what of the table's log is no longer needed. The checkpoint that would be its
 // oldest one then is read whole: nothing is judged by its name. Where it goes, that has to be what
 // the commits say as well.
-func (p *planning) expired(ctx context.Context, t *table, s *proof.State, one *looked) error {
+func (r reading) expired(ctx context.Context) error {
+	t, s, one := r.t, r.one.state, r.one
 	goes := one.rule.Mode == spec.ModeEnforce && one.rule.LogCleanup == spec.HandlingEnforce
 	all, why := s.Boundaries()
 	if why != nil {
@@ -40,7 +50,7 @@ func (p *planning) expired(ctx context.Context, t *table, s *proof.State, one *l
 	for _, c := range all {
 		sound, err := t.sound(ctx, s.Log, c)
 		if err == nil && sound && goes {
-			if sound, err = p.vouched(ctx, t, s.Terms, c); err == nil && !sound {
+			if sound, err = r.vouched(ctx, t, s.Terms, c); err == nil && !sound {
 				one.find(proof.FoundLogKept, proof.EffectNote, "the checkpoint of version %d is not what the log before it says, so that it cannot take its place", c.Version)
 			}
 		}
@@ -55,6 +65,9 @@ func (p *planning) expired(ctx context.Context, t *table, s *proof.State, one *l
 			return err
 		}
 		cleanup := newLogCleanup(s.Log, c)
+		if err := r.addSidecars(ctx, cleanup); err != nil {
+			return err
+		}
 		one.CountExpired(cleanup.files, goes)
 		if goes && len(cleanup.files) > 0 {
 			one.cleanup = cleanup
@@ -68,10 +81,12 @@ func (p *planning) expired(ctx context.Context, t *table, s *proof.State, one *l
 func (p *planning) vouched(ctx context.Context, t *table, terms proof.Terms, c proof.Checkpoint) (bool, error) {
 	s := snapshot{log: terms.Log.Upto(c)}
 	err := t.lookAt(ctx, &s)
-	one := &looked{rule: terms.Rule}
+	one := &looked{}
 	if err == nil {
 		reader := &planning{now: p.now, progress: &meter{}}
-		_, err = reader.replayOnce(ctx, t, terms.Rule, terms.Now, s, s, one, nil)
+		var all told
+		all, err = reading{planning: reader, t: t, rule: terms.Rule, before: s}.replayOnce(ctx, s, terms.Now)
+		one.Findings = all.doubts
 	}
 	var refusal *proof.Refusal
 	var corrupt *corruptError
@@ -129,9 +144,15 @@ func (c *logCleanup) has(key string) bool {
 	return c != nil && c.keys[key]
 }
 
+// names tells whether a checkpoint that was read names a file of the log as its sidecar.
+func (c *logCleanup) names(key string) bool {
+	name, in := strings.CutPrefix(key, logFolder)
+	return c != nil && in && c.beside.named[name]
+}
+
 // boundary sees to it, before a batch of the log goes, that the checkpoint which takes its place
-// is there as it was.
-func (s *sweep) boundary(ctx context.Context) error {
+// is there as it was; before sidecars go, that it is known what all checkpoints name by now.
+func (s *sweep) boundary(ctx context.Context, batch phase) error {
 	files, err := s.at.listLog(ctx)
 	if err != nil {
 		return err
@@ -140,17 +161,25 @@ func (s *sweep) boundary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.t.cleanup.log.Holds(s.t.cleanup.oldest, files, hinted)
+	if err := s.t.cleanup.log.Holds(s.t.cleanup.oldest, files, hinted); err != nil || batch != phaseSidecars {
+		return err
+	}
+	if err := s.t.cleanup.beside.hear(ctx, s.at, files); err != nil {
+		return fmt.Errorf("nobody can tell which sidecars of its checkpoints are in use, so that they stay: %w", err)
+	}
+	return nil
 }
 
-// timeKeeper is a Remover whose copies may have the time of what they are copies of.
-type timeKeeper interface{ KeepsTimes() bool }
+// keepsTimes tells whether copies in a store have the time of what they are copies of.
+func keepsTimes(in Remover) bool {
+	k, ok := in.(interface{ KeepsTimes() bool })
+	return ok && k.KeepsTimes()
+}
 
 // spareLog leaves the log alone where it could not be had back as it was: the time of a version is
 // that of its file, which a copy does not have everywhere.
 func (s *sweep) spareLog() {
-	k, ok := s.in.(timeKeeper)
-	if s.t.cleanup == nil || s.way != spec.UndoQuarantine || ok && k.KeepsTimes() {
+	if s.t.cleanup == nil || s.way != spec.UndoQuarantine || keepsTimes(s.in) {
 		return
 	}
 	s.t.cleanup, s.t.LogGoes = nil, proof.Amount{}

@@ -14,16 +14,36 @@ func (r *running) lookForClones(ctx context.Context) error {
 	if err := r.hearOthers(ctx); err != nil {
 		return err
 	}
-	if names := r.options.Names; names != nil {
-		if _, err := names(ctx); err != nil {
-			return fmt.Errorf("the metastore, which may know of shallow clones, cannot be asked: %w", err)
-		}
+	if err := r.hearMetastore(ctx); err != nil {
+		return err
 	}
 	all, err := r.newTables(ctx)
 	if err == nil && len(all) > 0 {
 		err = fmt.Errorf("the table %s is new, and may be a shallow clone: it has to be planned again", all[0].root)
 	}
 	return err
+}
+
+// hearMetastore hears of tables that were made where nobody looks.
+func (r *running) hearMetastore(ctx context.Context) error {
+	if r.options.Names == nil {
+		return nil
+	}
+	entries, err := r.options.Names(ctx)
+	if err != nil {
+		return fmt.Errorf("the metastore, which may know of shallow clones, cannot be asked: %w", err)
+	}
+	var roots, searched []proof.Root
+	for _, t := range r.tables {
+		roots = append(roots, t.root)
+	}
+	for _, place := range r.options.Places {
+		searched = append(searched, proof.Root(place.URL))
+	}
+	if _, unread := proof.NewNames(entries, roots).Strays(searched, r.retention); unread != "" {
+		return fmt.Errorf("the metastore has a table at %s by now, which is in no place that is searched, and may be a shallow clone: it has to be planned again", unread)
+	}
+	return nil
 }
 
 // hearOthers hears of what was committed to any table since the plan.
@@ -53,7 +73,7 @@ func (r *running) newTables(ctx context.Context) (all []found, err error) {
 		known[t.root] = true
 	}
 	for _, place := range r.options.Places {
-		some, err := (&planning{progress: &meter{}}).discover(ctx, place)
+		some, err := (&planning{progress: &meter{}}).below(ctx, place, "") // or it would have no tables
 		if err != nil {
 			return nil, fmt.Errorf("look for shallow clones: %w", err)
 		}
@@ -69,7 +89,14 @@ func (r *running) newTables(ctx context.Context) (all []found, err error) {
 // missingElsewhere says that another table has come to use a file that was removed; "" if none
 // has.
 func (s *sweep) missingElsewhere(ctx context.Context, folder string) (string, error) {
+	keys, err := triedIn(folder)
+	if err != nil || len(keys) == 0 {
+		return "", err
+	}
 	if err := s.hearOthers(ctx); err != nil {
+		return "", err
+	}
+	if err := s.hearMetastore(ctx); err != nil {
 		return "", err
 	}
 	all, err := s.newTables(ctx)
@@ -88,16 +115,26 @@ func (s *sweep) missingElsewhere(ctx context.Context, folder string) (string, er
 		}
 		s.clones.Add(one.state)
 	}
-	p, err := readJournal(folder)
-	if err != nil {
-		return "", err
-	}
-	for _, b := range p.batches {
-		for _, f := range b.files {
-			if f.tries > 0 && s.clones.Use(s.t.root, f.Key) {
-				return fmt.Sprintf("a shallow clone that was made meanwhile uses %s", f.Key), nil
-			}
+	for _, key := range keys {
+		if s.clones.Use(s.t.root, key) {
+			return fmt.Sprintf("a shallow clone that was made meanwhile uses %s", key), nil
 		}
 	}
 	return "", nil
+}
+
+// triedIn are the files that a run may have removed.
+func triedIn(folder string) (keys []string, err error) {
+	p, err := readJournal(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range p.batches {
+		for _, f := range b.files {
+			if f.tries > 0 {
+				keys = append(keys, f.Key)
+			}
+		}
+	}
+	return keys, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -51,25 +52,26 @@ type (
 	}
 )
 
-// lineBuffer is more than most actions take; a longer line grows it.
-const lineBuffer = 64 << 10
+// lineReaders have room for most actions; a longer line is put together.
+var lineReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
 
 // byteOrderMark is what some editors put before a text.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// readActions reads a file of actions.
-func readActions(r io.Reader, into *proof.Commit) error {
-	return readLines(r, func(name string, body []byte) error { return readNamed(name, body, into) })
-}
-
-// readLines reads objects, one a line. Each has one key, which names the action.
+// readLines reads objects, one a line. Each has one key, which names the action; its body is good
+// until each returns.
 func readLines(r io.Reader, each func(name string, body []byte) error) error {
-	lines := bufio.NewReaderSize(r, lineBuffer)
+	lines := lineReaders.Get().(*bufio.Reader)
+	lines.Reset(r)
+	defer func() {
+		lines.Reset(nil)
+		lineReaders.Put(lines)
+	}()
 	if head, _ := lines.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
 		_, _ = lines.Discard(len(byteOrderMark))
 	}
 	for n := 1; ; n++ {
-		line, err := lines.ReadBytes('\n')
+		line, err := nextLine(lines)
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			if err := readLine(line, each); err != nil {
 				return fmt.Errorf("line %d: %w", n, err)
@@ -82,6 +84,20 @@ func readLines(r io.Reader, each func(name string, body []byte) error) error {
 			return err
 		}
 	}
+}
+
+// nextLine puts a line that is longer than the reader together once, when all of it is there: it may be large.
+func nextLine(lines *bufio.Reader) ([]byte, error) {
+	line, err := lines.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	var pieces [][]byte
+	for errors.Is(err, bufio.ErrBufferFull) {
+		pieces = append(pieces, bytes.Clone(line))
+		line, err = lines.ReadSlice('\n')
+	}
+	return bytes.Join(append(pieces, line), nil), err
 }
 
 func readLine(line []byte, each func(name string, body []byte) error) error {
@@ -128,14 +144,28 @@ func readNamed(name string, body []byte, into *proof.Commit) error {
 	var err error
 	switch name {
 	case "add":
+		if row, ok := scanFile(body, "size"); ok {
+			into.Adds = append(into.Adds, row.add())
+			return nil
+		}
 		err = take(body, func(a addJSON) { into.Adds = append(into.Adds, a.value()) })
 	case "remove":
+		if row, ok := scanFile(body, "deletionTimestamp"); ok {
+			into.Removes = append(into.Removes, row.remove())
+			return nil
+		}
 		err = take(body, func(r removeJSON) { into.Removes = append(into.Removes, r.value()) })
 	case "cdc":
 		err = take(body, func(c pathJSON) { into.Changes = append(into.Changes, c.Path) })
 	case "protocol":
+		if into.Protocol != nil {
+			into.Unreadable = "has more than one protocol"
+		}
 		err = take(body, func(p protocolJSON) { one := p.value(); into.Protocol = &one })
 	case "metaData":
+		if into.Metadata != nil {
+			into.Unreadable = "has more than one metadata"
+		}
 		var m metadataJSON
 		if err = json.Unmarshal(body, &m); err == nil {
 			into.Metadata, err = m.value()

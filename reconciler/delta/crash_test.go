@@ -15,7 +15,6 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
-	"github.com/flumendata/flumen-agent/spec"
 )
 
 // stride leaves moments out where there is little time.
@@ -54,10 +53,9 @@ func (k *keeper) killed() *keeper {
 // TestRunThatIsKilledAnywhereCanBeUndoneAndGoesOn kills a run between any two calls to the store,
 // before and after each took effect.
 func TestRunThatIsKilledAnywhereCanBeUndoneAndGoesOn(t *testing.T) {
-	eachWay(t, func(k *keeper) {
+	eachLook(t, func(k *keeper) {
 		for nth, last := 1, 1; nth <= last; nth += stride() {
-			one := newKeeper(k.T)
-			ways[way(k)](one.Store)
+			one := k.another()
 			table := one.ready()
 			before := one.content()
 			var undone, again *keeper
@@ -78,11 +76,14 @@ func TestRunThatIsKilledAnywhereCanBeUndoneAndGoesOn(t *testing.T) {
 	})
 }
 
-func way(k *keeper) spec.Undo {
-	if strings.HasSuffix(k.Name(), "versioning") {
-		return spec.UndoVersioning
+// another is a new one, in the same kind of store and with the same rule.
+func (k *keeper) another() *keeper {
+	one := newKeeper(k.T)
+	one.rule = k.rule
+	if on, _, _ := k.Store.Versioned(k.Context(), ""); on {
+		one.Versions()
 	}
-	return spec.UndoQuarantine
+	return one
 }
 
 // undoAll undoes every run that is known, the newest first, and expects the store to be as it was.
@@ -158,10 +159,9 @@ func TestWriterAtAnyMomentOfARunLosesNothing(t *testing.T) {
 	}
 	for name, write := range writers {
 		t.Run(name, func(t *testing.T) {
-			eachWay(t, func(k *keeper) {
+			eachLook(t, func(k *keeper) {
 				for nth, last := 1, 1; nth <= last; nth += stride() {
-					one := newKeeper(k.T)
-					ways[way(k)](one.Store)
+					one := k.another()
 					table := one.ready()
 					had := map[string]bool{}
 					last = one.moments(nth, func() {
@@ -188,7 +188,7 @@ func TestWriterAtAnyMomentOfARunLosesNothing(t *testing.T) {
 // TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName: the name of a deletion vector is
 // looked for wherever it may be, and its copy in the quarantine has it too.
 func TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName(t *testing.T) {
-	eachWay(t, func(k *keeper) {
+	eachLook(t, func(k *keeper) {
 		v, file := vector("ab", 1)
 		k.Sized("lake/wh/t/"+file, 10, ago(100))
 		table := k.table("t")
@@ -212,10 +212,9 @@ func TestVectorThatIsNamedAgainIsBroughtBackThoughACopyHasItsName(t *testing.T) 
 // TestEdge31TwoAgentsAtOnceLoseNothing has another agent, which remembers other things, run in the
 // middle of a run.
 func TestEdge31TwoAgentsAtOnceLoseNothing(t *testing.T) {
-	eachWay(t, func(k *keeper) {
+	eachLook(t, func(k *keeper) {
 		for nth, last := 1, 1; nth <= last; nth += stride() {
-			one := newKeeper(k.T)
-			ways[way(k)](one.Store)
+			one := k.another()
 			table := one.ready()
 			before := one.content()
 			var other *keeper

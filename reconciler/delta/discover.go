@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,24 +26,29 @@ type found struct {
 	folder string // with a slash at its end, or ""
 	root   proof.Root
 	name   string // "" if nobody knows
+	known  bool   // a metastore has it by that name
 	why    error  // that it cannot be one; nil
 
 	rule  spec.RetentionRule
 	wrong *proof.Finding // about its name
 }
 
-// Discover finds every folder with a log below a place. It does not look into tables: what lies
+// discover finds every folder with a log below a place. It does not look into tables: what lies
 // in one is that table's.
 func (p *planning) discover(ctx context.Context, place Place) ([]found, error) {
-	start := place.Folder
-	if start != "" {
-		start += "/"
-	}
 	outer, err := enclosing(ctx, place)
 	if err != nil {
 		return nil, err
 	}
-	var all []found
+	return p.below(ctx, place, outer)
+}
+
+// below is discover in a place of which it is known which table it lies in, "" for none.
+func (p *planning) below(ctx context.Context, place Place, outer string) (all []found, err error) {
+	start := place.Folder
+	if start != "" {
+		start += "/"
+	}
 	for queue := []string{start}; len(queue) > 0; queue = queue[1:] {
 		folder := queue[0]
 		below, isTable, err := look(ctx, place.Store, folder)
@@ -72,6 +78,7 @@ func look(ctx context.Context, s Store, folder string) (below []string, isTable 
 		}
 		return nil
 	})
+	slices.Sort(below) // so that reports have the same order every time
 	return below, isTable, err
 }
 
@@ -113,11 +120,11 @@ func refuseRoot(f found, whole bool, outer string) error {
 	key, bucket := strings.CutPrefix(string(f.root), "s3://")
 	switch {
 	case outer != "":
-		return &proof.Refusal{Why: "it lies inside another table, " + outer}
+		return &proof.Refusal{Why: "it lies inside another table, " + outer, Do: "move it into a folder of its own"}
 	case bucket && !strings.Contains(key, "/"):
-		return &proof.Refusal{Why: "its root is a whole bucket, in which files of others may lie"}
+		return &proof.Refusal{Why: "its root is a whole bucket, in which files of others may lie", Do: "move it into a folder of the bucket"}
 	case whole && !f.Table:
-		return &proof.Refusal{Why: "its root is the place that is searched for tables: search the folder above it"}
+		return &proof.Refusal{Why: "its root is the place that is searched for tables", Do: "search the folder above it"}
 	}
 	return nil
 }

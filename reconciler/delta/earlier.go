@@ -3,7 +3,6 @@ package delta
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -15,11 +14,16 @@ func (p *past) due(now time.Time) bool {
 	return !p.seen && !p.undone && !p.purged && p.removed().Files > 0 && !now.After(p.began.Add(p.Keep))
 }
 
-// cleaned tells whether a run has removed files of the log, or may have.
-func (p *past) cleaned() bool {
-	return slices.ContainsFunc(p.batches, func(b pastBatch) bool {
-		return slices.ContainsFunc(b.files, func(f journalled) bool { return f.tries > 0 && ofLog(f.Key) })
-	})
+// phase is the last of which a run has removed files, or may have.
+func (p *past) phase() (last phase) {
+	for _, b := range p.batches {
+		for _, f := range b.files {
+			if f.tries > 0 {
+				last = max(last, phaseOf(f.Key))
+			}
+		}
+	}
+	return last
 }
 
 // Due tells whether a run has removed files of any table and nobody has looked since whether all
@@ -64,7 +68,10 @@ func (r *running) lookAfter(ctx context.Context, t *looked) error {
 		if !p.due(r.now()) {
 			return nil
 		}
-		missing, err := s.lost(ctx, p.folder, p.cleaned())
+		if p.By == proof.BySpark && hasInventory(p.folder) {
+			return s.lookAfterVacuum(ctx, p)
+		}
+		missing, err := s.lost(ctx, p.folder, p.Lite, p.phase())
 		if err != nil {
 			return err
 		}

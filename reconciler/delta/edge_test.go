@@ -1,6 +1,7 @@
 package delta_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // The edges that a table can confront the agent with, by the numbers that tests have in their
-// names. What is about removing files has no test yet: nothing removes any.
+// names.
 //
 //	 1 version 0                      17 the root under another scheme, host or mount
 //	 2 checkpoints alone              18 a slash at the end of the location
@@ -38,13 +39,16 @@ func TestEdge01TableAtVersionZeroHasNothingToRemove(t *testing.T) {
 }
 
 func TestEdge02TableOfCheckpointsAloneIsRead(t *testing.T) {
-	l := newLake(t)
-	table := l.usual("t")
-	table.Checkpoint(deltatest.Checkpoint{})
-	table.Trim(3)
-	l.Sized("lake/wh/t/stray.parquet", 1, ago(200))
-	if one := l.mustGo(table); one.Unproven.Files != 2 || one.Live.Files != 1 {
-		t.Errorf("what left the table is not unproven:\n%s", l.text())
+	for name, trimmed := range map[string]int64{"with its commit": 3, "alone": 4} {
+		l := newLake(t)
+		table := l.usual("t")
+		table.Checkpoint(deltatest.Checkpoint{})
+		table.Trim(trimmed)
+		l.Sized("lake/wh/t/stray.parquet", 1, ago(200))
+		one := l.mustGo(table)
+		if one.Unproven.Files != 2 || one.Live.Files != 1 || one.Version != 3 || one.Worst() != proof.EffectNote {
+			t.Errorf("%s: what left the table is not unproven:\n%s", name, l.text())
+		}
 	}
 }
 
@@ -107,6 +111,30 @@ func TestEdge07CheckpointsOfTheSecondKindAreRead(t *testing.T) {
 				t.Error(l.text())
 			}
 		})
+	}
+}
+
+// TestEdge07CheckpointThatMayNameMoreIsCorrupt: without the action that makes it one of the second kind, its end
+// may be missing, where its sidecars are named.
+func TestEdge07CheckpointThatMayNameMoreIsCorrupt(t *testing.T) {
+	for _, sidecars := range []int{0, 2} {
+		l := newLake(t)
+		table := l.usual("t")
+		table.Checkpoint(deltatest.Checkpoint{V2: "json", Sidecars: sidecars})
+		for _, p := range l.Paths() {
+			if strings.Contains(p, ".checkpoint.") {
+				l.Overwrite(p, func(s string) string {
+					lines := strings.SplitAfter(s, "\n")
+					return strings.Join(slices.DeleteFunc(lines, func(line string) bool {
+						return strings.HasPrefix(line, `{"checkpointMetadata"`) || strings.HasPrefix(line, `{"sidecar"`)
+					}), "")
+				})
+			}
+		}
+		l.mustFind(table, proof.FoundCheckpointCorrupt, "0 actions checkpointMetadata")
+		l.mustGo(table, "old.parquet")
+		table.Trim(2)
+		l.mustRefuse(table, "no checkpoint that can be read")
 	}
 }
 

@@ -160,20 +160,20 @@ func TestFolderRemovesNothingOutsideItAndOverwritesNothing(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Copy(t.Context(), "b", "q/1/b", tag); err != nil {
+	if err := s.Copy(t.Context(), "b", "q/1/b", 1, tag); err != nil {
 		t.Error(err)
 	}
-	if err := s.Copy(t.Context(), "b", "q/1/b", tag); !errors.Is(err, fs.ErrExist) {
+	if err := s.Copy(t.Context(), "b", "q/1/b", 1, tag); !errors.Is(err, fs.ErrExist) {
 		t.Error(err)
 	}
-	if err := s.Copy(t.Context(), "none", "q/1/c", ""); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.Copy(t.Context(), "none", "q/1/c", 1, ""); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := s.Copy(t.Context(), "link/x", "q/1/x", ""); err == nil {
+	if err := s.Copy(t.Context(), "link/x", "q/1/x", 1, ""); err == nil {
 		t.Error("copied from outside")
 	}
 	write(filepath.Join(dir, "b"), "another b")
-	if err := s.Copy(t.Context(), "b", "q/2/b", tag); !errors.Is(err, fs.ErrInvalid) {
+	if err := s.Copy(t.Context(), "b", "q/2/b", 1, tag); !errors.Is(err, fs.ErrInvalid) {
 		t.Error(err)
 	}
 }

@@ -25,17 +25,24 @@ func FuzzCommit(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		var one, more proof.Commit
-		if readActions(bytes.NewReader(content), &one) != nil {
+		one, err := actionsOf(string(content))
+		if err != nil {
 			return
 		}
-		if err := readActions(strings.NewReader(string(content)+"\n"+`{"txn":{"appId":"a"}}`), &more); err != nil {
+		more, err := actionsOf(string(content) + "\n" + `{"txn":{"appId":"a"}}`)
+		if err != nil {
 			t.Fatalf("with a line more: %v", err)
 		}
 		if len(one.Adds) != len(more.Adds) || len(one.Removes) != len(more.Removes) || one.Unreadable != more.Unreadable {
 			t.Fatalf("%+v is not %+v", one, more)
 		}
 	})
+}
+
+// actionsOf reads a commit as a whole.
+func actionsOf(content string) (c proof.Commit, err error) {
+	err = readLines(strings.NewReader(content), func(name string, body []byte) error { return readNamed(name, body, &c) })
+	return c, err
 }
 
 // FuzzCheckpoint: whatever a parquet file holds, it is read or refused.
@@ -58,6 +65,6 @@ func FuzzCheckpoint(f *testing.F) {
 		part := parquetPart{c}
 		_ = part.head(&h)
 		_ = part.files(files{add: func(proof.Add) error { return nil }, remove: func(proof.Remove) error { return nil }})
-		_, _ = part.sidecars()
+		_, _, _ = part.sidecars()
 	})
 }

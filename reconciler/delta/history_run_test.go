@@ -24,6 +24,7 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		h.rule.Mode, h.rule.MinAge = spec.ModeEnforce, 0
+		h.rule.Vacuum = rapid.SampledFrom([]spec.Vacuum{spec.VacuumFull, spec.VacuumAuto, spec.VacuumLite}).Draw(t, "vacuum")
 		if rapid.Bool().Draw(t, "versions") {
 			h.store.Versions()
 		}
@@ -40,7 +41,7 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 		h.sweep(dir, seen)
 	})
 	t.Log(seen)
-	for kind, least := range map[string]int{"removed": 100, "a writer meanwhile": 100, "undone": 100, "log cleaned up": 1000} {
+	for kind, least := range map[string]int{"removed": 100, "removed by a look that was lite": 100, "removed by a look that was full": 100, "a writer meanwhile": 100, "undone": 100, "log cleaned up": 1000, "sidecars went": 3000} {
 		if seen[kind] == 0 && seen["histories"] >= least {
 			t.Errorf("in no history was something %s: the generator is poorer than it was meant to be", kind)
 		}
@@ -49,14 +50,18 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 
 // run carries out what may go, and gives what was removed.
 func (h *history) run(dir string) proof.Report {
-	r, err := delta.Run(h.Context(), delta.RunOptions{
+	o := delta.RunOptions{
 		Options: delta.Options{
-			Places:    []delta.Place{{Store: h.store, Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
-			Retention: spec.Retention{Defaults: h.rule}, Now: func() time.Time { return now }, Memory: delta.NewMemory(dir),
+			Places:    []delta.Place{{Store: h.reader(), Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
+			Retention: spec.Retention{Defaults: h.rule, Spark: spec.Spark{Timeout: time.Hour}}, Now: func() time.Time { return now }, Memory: delta.NewMemory(dir), Open: h.open,
 		},
 		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return h.store, nil },
 		Batch:   rapid.IntRange(1, 3).Draw(h.T, "batch"),
-	})
+	}
+	if h.spark != nil {
+		o.Spark = h.spark
+	}
+	r, err := delta.Run(h.Context(), o)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -71,6 +76,7 @@ func (h *history) sweep(dir string, seen map[string]int) {
 	if !slices.Equal(before.Paths(), h.store.Paths()) {
 		h.Fatal("the first run by the rule has removed something")
 	}
+	takes := h.vacuumed()
 	had := h.meanwhile(seen)
 	report := h.run(dir)
 	h.store.Fail, h.store.After = nil, nil
@@ -81,10 +87,14 @@ func (h *history) sweep(dir string, seen map[string]int) {
 		}
 	}
 	cleaned := h.checkLog(before, removed, report)
+	h.checkSidecars(before, report, seen)
 	for key := range removed {
-		if !slices.Contains(goes, key) {
+		if !slices.Contains(goes, key) && !h.late && (h.spark == nil || h.spark.asked == 0) {
 			h.Fatalf("%s was removed and could not go\n%s", key, h.story(report))
 		}
+	}
+	if h.spark != nil {
+		h.checkSpark(report, takes, len(removed), seen)
 	}
 	if had() == nil {
 		h.check(slices.Sorted(maps.Keys(removed)), report)
@@ -99,22 +109,30 @@ func (h *history) sweep(dir string, seen map[string]int) {
 	}
 	if len(removed) > 0 {
 		seen["removed"]++
+		seen["removed by a look that was "+string(report.Tables[0].Vacuum)]++
 	}
 	if cleaned > 0 {
 		seen["log cleaned up"]++
 	}
 	again := h.run(dir)
 	if r := again.Tables[0].Removal; r != nil && r.All().Files > 0 {
-		// What only an expired version had named another way may go by now.
-		if had() == nil && cleaned == 0 {
+		// What only an expired version had named another way may go by now, and what is older than a
+		// checkpoint that was written meanwhile.
+		if had() == nil && cleaned == 0 && !h.late {
 			h.Fatalf("when all had gone, this went too: %+v", r)
 		}
-		h.undo(dir, again.Run)
+		if h.rule.Undo != spec.UndoNone {
+			h.undo(dir, again.Run)
+		}
+	}
+	if h.rule.Undo == spec.UndoNone {
+		return
 	}
 	h.undo(dir, report.Run)
 	seen["undone"]++
 	for _, p := range before.Paths() {
-		if !h.store.Has(p) || h.store.Read(p) != before.Read(p) {
+		again := h.late && strings.Contains(p, ".checkpoint") // of the same version, written by somebody else
+		if !h.store.Has(p) || h.store.Read(p) != before.Read(p) && !again {
 			h.Fatalf("%s did not come back", p)
 		}
 	}
@@ -146,7 +164,7 @@ func (h *history) checkLog(before *deltatest.Store, removed map[string]bool, rep
 	after := readable(h.store.Paths(), "lake/wh/t")
 	for _, v := range readable(before.Paths(), "lake/wh/t") {
 		inForce := v+1 >= int64(len(h.times)) || h.times[v+1].After(keep)
-		kept := !h.times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v)
+		kept := !h.times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v) || h.streamed >= 0 && v >= h.streamed
 		if kept && !slices.Contains(after, v) {
 			h.Fatalf("version %d, of %s, could be read, and cannot any more\n%s", v, h.times[v], h.story(report))
 		}
@@ -154,11 +172,29 @@ func (h *history) checkLog(before *deltatest.Store, removed map[string]bool, rep
 	return n
 }
 
-// meanwhile may have somebody add removed files again at some call of the run that follows. It
-// gives, afterwards, those that were there by then; nil if nobody did.
+// checkSidecars: no checkpoint that is there lacks a sidecar, but where it did before.
+func (h *history) checkSidecars(before *deltatest.Store, report proof.Report, seen map[string]int) {
+	for top, beside := range h.table.Sidecars {
+		for _, path := range beside {
+			switch {
+			case h.store.Has(path) || !before.Has(path):
+			case h.store.Has(top):
+				h.Fatalf("%s is there, and its sidecar %s is gone\n%s", top, path, h.story(report))
+			default:
+				seen["sidecars went"]++
+			}
+		}
+	}
+}
+
+// meanwhile may have somebody add removed files again at some call of the run that follows, and
+// write a checkpoint. It gives, afterwards, those that were there by then; nil if nobody did.
 func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 	var files map[string]bool
 	nth, n := rapid.IntRange(0, 60).Draw(h.T, "writes at"), 0
+	// Nothing is drawn by who asks the store: many do at a time. Its kind is the one that overwrites nothing.
+	checkpoints := rapid.Bool().Draw(h.T, "writes a checkpoint")
+	c := deltatest.Checkpoint{At: now, Forget: h.own(), V2: "json", Sidecars: rapid.IntRange(0, 2).Draw(h.T, "sidecars"), Share: true}
 	write := func() {
 		if n++; n != nth {
 			return
@@ -172,6 +208,12 @@ func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 				}
 			}
 			seen["a writer meanwhile"]++
+		}
+		if checkpoints {
+			h.table.Checkpoint(c)
+			h.mark(c)
+			h.late = true
+			seen["a checkpoint meanwhile"]++
 		}
 	}
 	h.store.Fail = func(string, string) error { write(); return nil }

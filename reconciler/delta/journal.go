@@ -53,8 +53,10 @@ type beginning struct {
 	Store  string        `json:"store"`
 	Folder string        `json:"folder"` // in the store
 	ID     string        `json:"id"`
+	By     proof.By      `json:"by,omitempty"`
 	Undo   spec.Undo     `json:"undo"`
-	Keep   time.Duration `json:"keep"` // how long it can be undone
+	Keep   time.Duration `json:"keep"`           // how long it can be undone
+	Lite   bool          `json:"lite,omitempty"` // by the log alone: it cannot be seen whether all live files are there
 }
 
 // journalled is one file.

@@ -3,6 +3,7 @@ package delta_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,22 +20,29 @@ type keeper struct {
 	batch  int
 	window time.Duration
 	names  func(context.Context) ([]proof.Entry, error)
+	away   error // of the metastore
 	tables []string
-	verify bool // what earlier runs did, and nothing else
-	paused func() string
+	verify bool                   // what earlier runs did, and nothing else
+	paused atomic.Pointer[string] // why; by whatever goroutine
 	ctx    context.Context
+	end    func() // of ctx
+	spark  delta.Spark
+	tidy   delta.Tidy
+	quiet  func(time.Time) (time.Time, bool)
 }
 
 func newKeeper(t *testing.T) *keeper {
 	k := &keeper{lake: newLake(t), dir: t.TempDir(), batch: 2, ctx: t.Context()}
-	k.rule.Mode, k.rule.Properties = spec.ModeEnforce, spec.HandlingOff
+	k.rule.Mode, k.rule.Properties, k.rule.Vacuum = spec.ModeEnforce, spec.HandlingOff, spec.VacuumFull
 	return k
 }
+
+func (k *keeper) pause(why string) { k.paused.Store(&why) }
 
 func (k *keeper) options() delta.Options {
 	return delta.Options{
 		Places:    []delta.Place{{Store: k.Store, Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
-		Retention: spec.Retention{Defaults: k.rule, Window: k.window},
+		Retention: spec.Retention{Defaults: k.rule, Window: k.window, Spark: spec.Spark{Timeout: 4 * time.Hour}},
 		Now:       func() time.Time { return k.agent },
 		Memory:    delta.NewMemory(k.dir),
 		Names:     k.names,
@@ -49,24 +57,27 @@ func (k *keeper) look() {
 		k.Fatal(err)
 	}
 	k.report = r
+	k.mustAdvise()
 }
 
 func (k *keeper) run() proof.Table {
 	k.Helper()
 	r, err := delta.Run(k.ctx, delta.RunOptions{
-		Options: k.options(), Batch: k.batch, Tables: k.tables, OnlyVerify: k.verify,
+		Options: k.options(), Batch: k.batch, Tables: k.tables, OnlyVerify: k.verify, Spark: k.spark, Tidy: k.tidy, Quiet: k.quiet,
 		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
+		Answers: func(context.Context) error { return k.away },
 		Paused: func(context.Context) (string, error) {
-			if k.paused == nil {
-				return "", nil
+			if why := k.paused.Load(); why != nil {
+				return *why, nil
 			}
-			return k.paused(), nil
+			return "", nil
 		},
 	})
 	if err != nil {
 		k.Fatal(err)
 	}
 	k.report = r
+	k.mustAdvise()
 	for _, t := range r.Tables {
 		if t.Name == "default.t" {
 			return t
@@ -78,7 +89,7 @@ func (k *keeper) run() proof.Table {
 func (k *keeper) undo(run string) proof.UndoneTable {
 	k.Helper()
 	u, err := delta.Undo(k.Context(), delta.UndoOptions{
-		Memory: delta.NewMemory(k.dir), Run: run, Now: func() time.Time { return k.agent },
+		Memory: delta.NewMemory(k.dir), Run: run, Now: func() time.Time { return k.agent }, Tidy: k.tidy,
 		Remover: func(context.Context, string) (delta.Remover, error) { return k.Store, nil },
 	})
 	if err != nil {
@@ -137,6 +148,18 @@ var goners = []string{"lake/wh/t/a.parquet", "lake/wh/t/b.parquet", "lake/wh/t/c
 
 // ways are the stores by how a removal can be made good again.
 var ways = map[spec.Undo]func(*deltatest.Store){spec.UndoVersioning: (*deltatest.Store).Versions, spec.UndoQuarantine: func(*deltatest.Store) {}}
+
+// eachLook tests by all files, and by the log alone.
+func eachLook(t *testing.T, test func(k *keeper)) {
+	for _, how := range []spec.Vacuum{spec.VacuumFull, spec.VacuumLite} {
+		t.Run(string(how), func(t *testing.T) {
+			eachWay(t, func(k *keeper) {
+				k.rule.Vacuum = how
+				test(k)
+			})
+		})
+	}
+}
 
 func eachWay(t *testing.T, test func(k *keeper)) {
 	for way, prepare := range ways {

@@ -117,6 +117,27 @@ func (m *manifest) line(into any) error {
 	return json.Unmarshal(line, into)
 }
 
+// eachBatch reads a manifest, of which what says what it is, and hands its files on in batches.
+func eachBatch(path, what string, do func([]manifestFile) error) error {
+	m, err := openManifest(path)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	for {
+		files, err := m.next(BatchFiles)
+		if err != nil {
+			return fmt.Errorf("read the %s: %w", what, err)
+		}
+		if len(files) == 0 {
+			return nil
+		}
+		if err := do(files); err != nil {
+			return err
+		}
+	}
+}
+
 // next gives the next files, n at most; none at the end. A manifest that breaks off is an error.
 func (m *manifest) next(n int) (files []manifestFile, err error) {
 	for len(files) < n && !m.over {

@@ -44,6 +44,7 @@ type Known struct {
 	ID    string `json:"id"` // its metadata's, at the last look
 
 	Clean *Clean `json:"clean,omitempty"`
+	Full  *Full  `json:"full,omitempty"`
 	Lock  *Lock  `json:"lock,omitempty"`
 	Last  *Last  `json:"last_run,omitempty"`
 }

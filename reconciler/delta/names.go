@@ -41,6 +41,7 @@ func (p *planning) named(ctx context.Context, o Options, all []found) (proof.Rep
 	names := proof.NewNames(entries, roots)
 	for i, f := range all {
 		all[i].name, all[i].rule, all[i].wrong = names.Of(f.root, f.name, p.retention)
+		all[i].known = names.Knows(f.root)
 	}
 	r.Tables, p.unread = names.Strays(searched, p.retention)
 	return r, nil

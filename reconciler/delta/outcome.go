@@ -115,6 +115,16 @@ func (m *Memory) Latest(by spec.Retention) (r proof.Report, same bool, err error
 	return kept.Report, kept.Policy == policyOfAll(by), nil
 }
 
+// SameLatest tells whether the last report is still in the same file, and gives that: nil where there
+// is none.
+func (m *Memory) SameLatest(before os.FileInfo) (now os.FileInfo, same bool) {
+	now, err := os.Stat(filepath.Join(m.dir, latestFile))
+	if err != nil {
+		return nil, before == nil
+	}
+	return now, before != nil && os.SameFile(before, now) && before.ModTime().Equal(now.ModTime())
+}
+
 // policyOfAll is a digest of what a spec says about tables: where they are, and each rule.
 func policyOfAll(r spec.Retention) string {
 	text := r.String()

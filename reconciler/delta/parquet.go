@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -61,6 +62,7 @@ func (c columns) all(column *parquet.Column) (values []parquet.Value, err error)
 	}
 	for _, group := range c.RowGroups() {
 		one := newCursor(group, column)
+		one.there = true
 		for {
 			v, err := one.next()
 			if errors.Is(err, io.EOF) {
@@ -96,6 +98,7 @@ type cursor struct {
 	reader parquet.ValueReader
 	buffer []parquet.Value
 	rest   []parquet.Value
+	there  bool // pages without a value are left out: most of a column that few rows have
 }
 
 // valuesAtOnce bounds what a cursor holds.
@@ -131,7 +134,11 @@ func (c *cursor) fill() error {
 			return err
 		}
 		parquet.Release(c.page)
-		c.page, c.reader = page, page.Values()
+		c.page = page
+		if c.there && page.NumNulls() == page.NumValues() {
+			return nil
+		}
+		c.reader = page.Values()
 	}
 	n, err := c.reader.ReadValues(c.buffer)
 	c.rest = c.buffer[:n]
@@ -166,12 +173,22 @@ func (f fileColumns) cursors() []*cursor {
 	return []*cursor{f.path, f.number, f.vectorType, f.vectorPath, f.vectorOffset}
 }
 
-// fileRow is one row: Path is "" where the row is another action.
+// fileRow is an add or a remove: Path is "" where a row of a checkpoint is another action.
 type fileRow struct {
 	path      string
-	number    int64
+	number    int64 // the size of the one, the time of the other
 	hasNumber bool
 	vector    proof.Vector
+}
+
+func (r fileRow) add() proof.Add { return proof.Add{Path: r.path, Size: r.number, Vector: r.vector} }
+
+func (r fileRow) remove() proof.Remove {
+	one := proof.Remove{Path: r.path, Vector: r.vector}
+	if r.hasNumber {
+		one.Deleted = time.UnixMilli(r.number)
+	}
+	return one
 }
 
 func (f fileColumns) next() (fileRow, error) {

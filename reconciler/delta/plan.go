@@ -1,12 +1,12 @@
 package delta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -49,7 +49,16 @@ func (p *planning) look(ctx context.Context, f found) (*looked, error) {
 	if err != nil {
 		one.Findings = append(one.Findings, refused(err))
 	}
+	one.Alter = proof.AlterStatement(f.inSQL(), one.Properties)
 	return one, nil
+}
+
+// inSQL is what Spark calls a table.
+func (f found) inSQL() string {
+	if f.known {
+		return proof.ByName(f.name)
+	}
+	return proof.ByPlace(f.root)
 }
 
 func refused(err error) proof.Finding {
@@ -79,38 +88,99 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 		return err
 	}
 	one.Version, one.Features = before.log.Version, before.head.Protocol.Names()
-	listed := &listing{}
-	if !rule.Exclude {
-		if err := p.overwritten(ctx, t, one); err != nil {
-			return err
-		}
-		if listed, err = p.list(ctx, t, one); err != nil {
-			return err
-		}
-		defer listed.close()
-	}
-	now, err := proof.Now(p.now(), t.store.Clock())
-	if err != nil {
-		return &proof.Refusal{Why: err.Error()}
-	}
-	state, err := p.replay(ctx, t, rule, now, before, one, listed.nested)
-	if err != nil {
-		return err
-	}
-	one.state, one.now = state, now
+	r := reading{planning: p, t: t, rule: rule, before: before, one: one}
 	if rule.Exclude {
-		return nil // it was read only for what it uses of other tables
+		return r.state(ctx) // it is read only for what it uses of other tables
 	}
-	if err := p.expired(ctx, t, state, one); err != nil {
+	if r.stream, err = p.streamsOf(ctx, rule, before.head.Metadata.ID); err != nil {
+		one.find(proof.FoundStream, proof.EffectStop, "%v", err)
+	}
+	if err := p.overwritten(ctx, t, one); err != nil {
 		return err
 	}
-	return p.judge(state, listed, one)
+	why, full := p.lists(one, before.head.Metadata.ID)
+	if !full {
+		fresh := *one
+		doubts, err := r.lite(ctx, why)
+		if err != nil || doubts == "" {
+			return err
+		}
+		closeAll([]*looked{one})
+		*one, why = fresh, doubts
+	}
+	return r.full(ctx, why)
+}
+
+// reading is one look at a table whose log was found.
+type reading struct {
+	*planning
+	t       *table
+	rule    spec.RetentionRule
+	before  snapshot // the log, before anything else was looked at
+	one     *looked
+	stream  *int64 // the oldest version that a stream needs; nil
+	removed *spill // of a lite look: what was removed before the cutoff; nil: its files are listed
+}
+
+// full lists all files of the table and judges each. why: it does, "" where the rule says so.
+func (r reading) full(ctx context.Context, why string) error {
+	r.progress.listing(true)
+	early := r.early(ctx)
+	defer early.end()
+	listed, err := r.list(ctx, r.t, r.one)
+	r.progress.listing(false)
+	if err != nil {
+		return err
+	}
+	defer listed.close()
+	if err := r.stateAfter(ctx, early); err != nil {
+		return err
+	}
+	if err := r.one.state.LeaveAlone(listed.nested); err != nil {
+		r.one.state = nil
+		return err
+	}
+	if err := r.expired(ctx); err != nil {
+		return err
+	}
+	seen, err := r.sightings(r.one, seenFile)
+	if err != nil {
+		return err
+	}
+	r.one.Vacuum, r.one.Because = spec.VacuumFull, why
+	return r.judge(listed.files(ctx, r), seen, r.one)
+}
+
+// stateAfter is the state of a table whose files were listed, while an early replay went on.
+func (r reading) stateAfter(ctx context.Context, e *early) error {
+	files, err := r.t.listLog(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := e.of(r.before.log.All, files)
+	if errors.Is(err, errAnew) {
+		return r.state(ctx)
+	}
+	if err == nil {
+		r.one.learn(r.before, all)
+	}
+	return err
+}
+
+// state reads the whole log.
+func (r reading) state(ctx context.Context) error {
+	s, told, err := r.replay(ctx)
+	if err == nil {
+		r.one.learn(s, told)
+	}
+	return err
 }
 
 // listing are the files of a table, and the folders of other tables among them.
 type listing struct {
 	*spill
 	nested []string
+	named  bool // nothing but their names is known
 }
 
 // list lists the data of a table, all of it before the log is read: what is committed meanwhile
@@ -121,22 +191,31 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 		return nil, err
 	}
 	l := &listing{spill: files}
-	err = t.store.List(ctx, t.folder, true, func(path string, size int64, written time.Time, tag string) error {
-		file := proof.File{Key: path[len(t.folder):], Size: size, Written: written, Tag: tag}
-		if _, ok := file.InLog(); ok {
-			one.CountLog(size)
+	hear := func(f proof.File) error {
+		if p.saw != nil {
+			p.saw(f.Key)
+		}
+		if count := one.beside(f); count != nil {
+			if l.named {
+				return l.add(f, 0)
+			}
+			count(f.Size)
 			return nil
 		}
-		if strings.HasPrefix(file.Key, quarantineFolder+"/") {
-			one.CountAside(size) // it is no file of the table any more, and is never judged
-			return nil
-		}
-		p.progress.listed(size)
-		if folder, ok := file.Nested(); ok && !slices.Contains(l.nested, folder) {
+		p.progress.listed(f.Size)
+		if folder, ok := f.Nested(); ok && !slices.Contains(l.nested, folder) {
 			l.nested = append(l.nested, folder)
 		}
-		return l.add(file, 0)
-	})
+		return l.add(f, 0)
+	}
+	if store, ok := t.store.(Naming); ok && p.watch == nil && one.rule.SparkFrom == 0 {
+		l.named = true
+		err = store.Names(ctx, t.folder, func(path string) error { return hear(proof.File{Key: path[len(t.folder):]}) })
+	} else {
+		err = t.store.List(ctx, t.folder, true, func(path string, size int64, written time.Time, tag string) error {
+			return hear(proof.File{Key: path[len(t.folder):], Size: size, Written: written, Tag: tag})
+		})
+	}
 	if err != nil {
 		return nil, errors.Join(&storeError{fmt.Errorf("list its files: %w", err)}, l.close())
 	}
@@ -145,57 +224,92 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 
 // replay reads the whole log. A checkpoint that turns out to be corrupt on the way is dropped,
 // and all is read again without it.
-func (p *planning) replay(ctx context.Context, t *table, rule spec.RetentionRule, now time.Time, before snapshot, one *looked, nested []string) (*proof.State, error) {
+func (r reading) replay(ctx context.Context) (snapshot, told, error) {
+	now, err := r.moment()
+	if err != nil {
+		return snapshot{}, told{}, err
+	}
 	var broken []string
 	for {
-		s, err := t.look(ctx, before.log.Version, broken)
+		s, err := r.t.look(ctx, r.before.log.Version, broken)
 		if err != nil {
-			return nil, err
+			return s, told{}, err
 		}
-		state, err := p.replayOnce(ctx, t, rule, now, s, before, one, nested)
+		all, err := r.replayOnce(ctx, s, now)
 		var corrupt *corruptError
 		if !errors.As(err, &corrupt) {
-			return state, err
+			return s, all, err
 		}
-		one.Findings = append(one.Findings, corruptFinding(corrupt))
+		r.one.Findings = append(r.one.Findings, corruptFinding(corrupt))
 		broken = append(broken, corrupt.checkpoint.String())
 	}
 }
 
-func (p *planning) replayOnce(ctx context.Context, t *table, rule spec.RetentionRule, now time.Time, s, before snapshot, one *looked, nested []string) (*proof.State, error) {
-	cutoff, keep, err := proof.Cutoff(now, rule, s.head.Metadata.Properties)
+// told is what a replay has told.
+type told struct {
+	state  *proof.State
+	doubts []proof.Finding
+	keep   time.Duration
+}
+
+// learn takes down what a replay has told of a log.
+func (t *looked) learn(s snapshot, all told) {
+	t.state, t.now, t.Cutoff = all.state, all.state.Now, all.state.Cutoff
+	t.ID, t.Version, t.Features, t.Keep = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names(), spec.Span(all.keep)
+	t.Findings = append(append(t.Findings, s.found...), all.doubts...)
+}
+
+// moment is the time of a replay, by the earlier of the two clocks.
+func (r reading) moment() (time.Time, error) {
+	now, err := proof.Now(r.now(), r.t.store.Clock())
 	if err != nil {
-		return nil, &proof.Refusal{Why: err.Error()}
+		return now, &proof.Refusal{Why: err.Error(), Do: "set both right"}
 	}
-	if id := s.head.Metadata.ID; id != before.head.Metadata.ID {
-		return nil, &proof.Refusal{Why: "it was replaced by another table while it was looked at"}
+	return now, nil
+}
+
+// replayOnce reads what the log has in a snapshot.
+func (r reading) replayOnce(ctx context.Context, s snapshot, now time.Time) (told, error) {
+	cutoff, keep, err := proof.Cutoff(now, r.rule, s.head.Metadata.Properties)
+	if err != nil {
+		return told{}, &proof.Refusal{Why: err.Error(), Do: proof.MendProperty}
 	}
-	r := proof.NewReplay(proof.Terms{
-		Root: t.root, Log: s.log, Head: s.head, Rule: rule, Now: now, Cutoff: cutoff, Listed: before.log.Version,
-		Newest: s.newest, Witness: s.witness(), Watch: p.watch.in(t.root),
-	})
-	if err := p.tell(ctx, t, s, r); err != nil {
-		return nil, err
+	if id := s.head.Metadata.ID; id != r.before.head.Metadata.ID {
+		return told{}, &proof.Refusal{Why: "it was replaced by another table while it was looked at", Do: "look again"}
+	}
+	cutoff = cutoff.Add(r.lenient)
+	terms := proof.Terms{
+		Root: r.t.root, Log: s.log, Head: s.head, Rule: r.rule, Now: now, Cutoff: cutoff, Listed: r.before.log.Version,
+		Newest: s.newest, Witness: s.witness(), Stream: r.stream, Watch: r.watch.in(r.t.root),
+	}
+	var kept error
+	if r.removed != nil {
+		if err := r.removed.reset(); err != nil {
+			return told{}, err
+		}
+		terms.Expired = func(key string) { kept = cmp.Or(kept, r.removed.add(proof.File{Key: key}, 0)) }
+	}
+	replay := proof.NewReplay(terms)
+	if err := cmp.Or(r.tell(ctx, r.t, s, replay), kept); err != nil {
+		return told{}, err
 	}
 	if f, ok := s.log.Sums[s.log.Version]; ok {
-		sum, there, err := t.readSum(ctx, f)
+		sum, there, err := r.t.readSum(ctx, f)
 		if err != nil {
-			return nil, err
+			return told{}, err
 		}
 		if there {
-			if err := r.Check(sum); err != nil {
-				return nil, err
+			if err := replay.Check(sum); err != nil {
+				return told{}, err
 			}
 		}
 	}
-	state, doubts, err := r.Finish(nested)
+	against, err := r.t.compacted(ctx, s.log, replay)
 	if err != nil {
-		return nil, err
+		return told{}, err
 	}
-	one.ID, one.Version, one.Features = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names()
-	one.Keep, one.Cutoff = spec.Span(keep), cutoff
-	one.Findings = append(append(one.Findings, s.found...), doubts...)
-	return state, nil
+	state, doubts := replay.Finish()
+	return told{state, append(doubts, against...), keep}, nil
 }
 
 // tell has the replay hear of everything that the log holds, in the order that it needs.
@@ -204,13 +318,15 @@ func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Repl
 	slices.Reverse(commits)
 	p.progress.reading(len(commits))
 	err := t.readCommits(ctx, commits, func(c proof.Commit) error {
-		p.progress.read()
+		if !c.More {
+			p.progress.read()
+		}
 		if err := r.Commit(c); err != nil {
 			var refusal *proof.Refusal
 			if errors.As(err, &refusal) {
 				return err
 			}
-			return &proof.Refusal{Why: err.Error()}
+			return &proof.Refusal{Why: err.Error(), Do: "if Spark reads the table, have a newer flumen-agent look at it; if not, " + proof.MendLog}
 		}
 		return nil
 	})
@@ -218,7 +334,7 @@ func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Repl
 		return err
 	}
 	if w := r.Witness; w != nil {
-		to := files{add: r.WitnessAdd, remove: func(m proof.Remove) error { return r.CheckpointRemove(w, m) }}
+		to := files{add: r.WitnessAdd, remove: func(m proof.Remove) error { return r.CheckpointRemove(w, m) }, protocol: r.WitnessProtocol}
 		if err := t.readFiles(ctx, *w, to); err != nil {
 			return err
 		}
@@ -230,24 +346,30 @@ func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Repl
 	return nil
 }
 
-// judge goes through the listed files.
-func (p *planning) judge(state *proof.State, l *listing, one *looked) error {
+// judge goes through files. Of a list it is remembered since when it shows those that the log does not
+// name; seen is nil where that does not matter.
+func (p *planning) judge(files func(func(proof.File) error) error, seen *sightings, one *looked) error {
+	state := one.state
 	candidates, err := newSpill()
 	if err != nil {
 		return err
 	}
 	one.candidates = candidates
-	seen, err := p.sightings(one)
-	if err != nil {
-		return err
-	}
 	anomalies := 0
-	err = l.each(func(f proof.File, _ int) error {
+	err = files(func(f proof.File) error {
 		class := state.Judge(f)
 		goes := state.Goes(class)
-		version, removed := state.Evidence(f.Key)
+		var version int64
+		var removed bool
+		if goes {
+			version, removed = state.Evidence(f.Key)
+		}
 		if goes && !removed && !seen.longEnough(f, one) {
 			class, goes = proof.Waiting, false
+		}
+		goes = goes && (removed || one.rule.Vacuum != spec.VacuumLite) // which finds nothing else, though all is listed for who asks
+		if one.rule.SparkFrom > 0 && state.Against(f, goes) {
+			one.CountAgainst(f.Size)
 		}
 		p.watch.judged(one.root, state, f, class, goes)
 		one.Count(f, class, goes)

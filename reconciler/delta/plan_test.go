@@ -32,6 +32,8 @@ type lake struct {
 	rule   spec.RetentionRule
 	rules  []spec.RetentionRule
 	names  func(context.Context) ([]proof.Entry, error)
+	open   func(context.Context, *spec.Store) (delta.Store, error)
+	full   bool
 	agent  time.Time // its clock
 	report proof.Report
 	goes   map[string][]string // keys that may go, by table
@@ -60,6 +62,23 @@ func (l *lake) plan() {
 		l.Fatal(err)
 	}
 	l.report = report
+	l.mustAdvise()
+}
+
+// held are findings by which all that a table's plan has stays.
+var held = []proof.Kind{proof.FoundDivergence, proof.FoundCompaction, proof.FoundAnomaly, proof.FoundPinned, proof.FoundClonesUnknown, proof.FoundGuard, proof.FoundUnregistered, proof.FoundNameless}
+
+// mustAdvise expects each finding for which a table is left alone, or its plan is held, to say what a person does next.
+func (l *lake) mustAdvise() {
+	l.Helper()
+	for _, t := range l.report.Tables {
+		for _, f := range t.Findings {
+			due := f.Effect == proof.EffectRefuse && f.Kind != proof.FoundUnseen || f.Effect == proof.EffectStop && slices.Contains(held, f.Kind)
+			if _, do, said := strings.Cut(f.Says, "; "); due && (!said || do == "") {
+				l.Errorf("%s: %s, and not what to do", f.Kind, f.Says)
+			}
+		}
+	}
 }
 
 // of plans and gives one table's plan.
@@ -149,6 +168,8 @@ func (l *lake) options() delta.Options {
 		Places:    []delta.Place{{Store: l.Store, Folder: "lake/wh", URL: "s3://lake/wh"}},
 		Retention: spec.Retention{Defaults: l.rule, Rules: l.rules},
 		Names:     l.names,
+		Open:      l.open,
+		Full:      l.full,
 		Now:       func() time.Time { return l.agent },
 	}
 }

@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -17,14 +18,18 @@ type Options struct {
 	// Names asks a metastore for all its tables; nil: none is declared, and tables are named
 	// after their folders.
 	Names func(context.Context) ([]proof.Entry, error)
-	Now   func() time.Time // the agent's clock
+	// Open opens a store in which streams of a rule keep how far they have read; nil: none does.
+	Open func(context.Context, *spec.Store) (Store, error)
+	Now  func() time.Time // the agent's clock
 	// Memory takes down what a run would remove, and knows since when orphans are seen; nil:
 	// nothing is remembered, and orphans may go that were never seen before.
 	Memory *Memory
+	// Full has all files of each table be listed, whatever its rule says.
+	Full bool
 	// Goes hears of every file that may go, table by table; nil: nobody does. An error ends the
 	// plan.
 	Goes func(table proof.Table, f proof.File, c proof.Class) error
-	// Progress hears how far a look has come, from one goroutine; nil: nobody does.
+	// Progress hears how far a look has come, from one goroutine at a time; nil: nobody does.
 	Progress func(Progress)
 
 	watch *watch // a file to be explained; nil
@@ -34,9 +39,10 @@ type Options struct {
 type Progress struct {
 	Table         string // the one that is looked at
 	Done, Tables  int
-	Files, Listed int64        // of all tables so far: how many were listed, and their bytes
+	Files, Listed int64        // of all tables so far: how many were listed, and their bytes as far as these are known by then
 	Read, Commits int64        // of the table's log: how many were read, and how many there are; 0 before
 	Goes          proof.Amount // of all tables so far: what their own logs let go
+	Listing       bool         // its files are still listed, beside its log
 }
 
 // planning is one look at all tables.
@@ -47,8 +53,14 @@ type planning struct {
 	progress  *meter
 	clones    proof.Clones
 	watch     *watch
-	notes     []string // what was left out
-	unread    string   // the place of a table that is known and cannot be read, or ""
+	full      bool
+	open      func(context.Context, *spec.Store) (Store, error)
+	streams   map[string]stream // by their places
+	notes     []string          // what was left out
+	unread    string            // the place of a table that is known and cannot be read, or ""
+
+	lenient time.Duration    // how much less is kept than is planned for; 0 but where Spark has vacuumed
+	saw     func(key string) // hears of every file that is listed; nil
 }
 
 // Plan looks at every table below the places and says what of it could go. It changes nothing.
@@ -60,7 +72,7 @@ func Plan(ctx context.Context, o Options) (proof.Report, error) {
 }
 
 func newPlanning(o Options) *planning {
-	return &planning{retention: o.Retention, now: o.Now, memory: o.Memory, progress: &meter{tell: o.Progress}, watch: o.watch}
+	return &planning{retention: o.Retention, now: o.Now, memory: o.Memory, progress: &meter{tell: o.Progress}, watch: o.watch, full: o.Full, open: o.Open}
 }
 
 // all plans every table. Whoever asks closes them.
@@ -90,6 +102,9 @@ func (p *planning) all(ctx context.Context, o Options) (r proof.Report, tables [
 	}
 	for _, t := range tables {
 		p.recall(t)
+		if t.Delegate(t.rule); t.BySpark {
+			t.cleanup = nil
+		}
 		t.Guard(t.rule)
 		if err := p.remember(t); err != nil {
 			return r, tables, err
@@ -174,41 +189,41 @@ func (p *planning) tellOf(t *looked, goes func(proof.Table, proof.File, proof.Cl
 // meter counts what was done and tells of it now and then.
 type meter struct {
 	tell func(Progress)
+
+	mu sync.Mutex // a table's log is read while its files are listed
 	Progress
 }
 
 // tellEvery is how many files are listed between two reports of progress.
 const tellEvery = 10_000
 
-func (m *meter) say() {
+// change takes down that something was done, and tells of it.
+func (m *meter) change(done func(*Progress)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done(&m.Progress)
 	if m.tell != nil {
 		m.tell(m.Progress)
 	}
 }
 
 // ask tells that a metastore is asked.
-func (m *meter) ask() { m.say() }
+func (m *meter) ask() { m.change(func(*Progress) {}) }
 
-func (m *meter) found(n int) {
-	m.Tables = n
-	m.say()
-}
+func (m *meter) found(n int) { m.change(func(p *Progress) { p.Tables = n }) }
 
 func (m *meter) table(f found, i, n int) {
-	m.Table, m.Done, m.Tables, m.Read, m.Commits = string(f.root), i, n, 0, 0
-	m.say()
+	m.change(func(p *Progress) { p.Table, p.Done, p.Tables, p.Read, p.Commits = string(f.root), i, n, 0, 0 })
 }
+
+// listing tells that a table's files are listed, or that they have been.
+func (m *meter) listing(going bool) { m.change(func(p *Progress) { p.Listing = going }) }
 
 // reading tells that so many commits will be read, of all that the table has.
-func (m *meter) reading(n int) {
-	m.Read, m.Commits = 0, int64(n)
-	m.say()
-}
+func (m *meter) reading(n int) { m.change(func(p *Progress) { p.Read, p.Commits = 0, int64(n) }) }
 
-func (m *meter) read() {
-	m.Read++
-	m.say() // a read of a store: whoever hears of it may let some pass
-}
+// read tells of a read of a store: whoever hears of it may let some pass.
+func (m *meter) read() { m.change(func(p *Progress) { p.Read++ }) }
 
 func (m *meter) goes(size int64) {
 	m.Goes.Files++
@@ -216,9 +231,11 @@ func (m *meter) goes(size int64) {
 }
 
 func (m *meter) listed(size int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.Files++
 	m.Listed += size
-	if m.Files%tellEvery == 0 {
-		m.say()
+	if m.Files%tellEvery == 0 && m.tell != nil {
+		m.tell(m.Progress)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,11 +91,16 @@ type session struct {
 
 // newSession starts one, with these options of docker run.
 func newSession(t *testing.T, options ...string) *session {
+	if testing.Short() {
+		t.Skip("Spark takes minutes")
+	}
 	image := os.Getenv(readersVariable)
 	if image == "" {
 		enginetest.Lacks(t, "an image with Spark and delta-rs, whose name is in "+readersVariable)
 	}
-	cmd := exec.CommandContext(t.Context(), "docker", append(append([]string{"run", "-i", "--rm"}, options...), image)...)
+	// To compile what runs for hours would take half of all its time.
+	const short = "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+	cmd := exec.CommandContext(t.Context(), "docker", append(append([]string{"run", "-i", "--rm", "-e", short}, options...), image)...)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+enginetest.Hosts(t)[0])
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
@@ -136,12 +142,34 @@ func ask[T any](s *session, what, table string, argument any) (answer T) {
 	return answer
 }
 
-// program builds the agent.
+// programs is a folder for what tests build.
+var programs string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "flumen-test-")
+	if err != nil {
+		panic(err)
+	}
+	programs = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// build builds the agent for all tests.
+var build = sync.OnceValues(func() (agent string, err error) {
+	agent = filepath.Join(programs, "flumen-agent")
+	if out, err := exec.Command("go", "build", "-o", agent, "../../cmd/flumen-agent").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the agent: %w\n%s", err, out)
+	}
+	return agent, nil
+})
+
 func program(t *testing.T) string {
 	t.Helper()
-	agent := filepath.Join(t.TempDir(), "flumen-agent")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", agent, "../../cmd/flumen-agent").CombinedOutput(); err != nil {
-		t.Fatalf("build the agent: %v\n%s", err, out)
+	agent, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return agent
 }
@@ -177,8 +205,11 @@ type readers struct {
 }
 
 func newReaders(t *testing.T) *readers {
-	r := &readers{dir: t.TempDir(), agent: program(t), spec: filepath.Join(t.TempDir(), "flumen.yaml"), newest: map[string]int64{}, made: map[string][][]string{}}
-	r.session = newSession(t, "-v", r.dir+":"+inReaders+":ro")
+	dir := t.TempDir()
+	r := &readers{
+		session: newSession(t, "-v", dir+":"+inReaders+":ro"),
+		dir:     dir, agent: program(t), spec: filepath.Join(t.TempDir(), "flumen.yaml"), newest: map[string]int64{}, made: map[string][][]string{},
+	}
 	rule := "mode: enforce, max_delete_ratio: 1, properties: off"
 	spec := fmt.Sprintf(`name: lake
 services: {a: {image: busybox}}
@@ -186,7 +217,7 @@ stores: {local: {path: %s}}
 retention:
   discover: [{store: local}]
   defaults: {%s}
-  rules: [{match: "*.checkpoint_v2", min_age: 1s, %s}]
+  rules: [{match: "*.checkpoint_v2", min_age: 1s, vacuum: full, %s}]
 `, r.dir, rule, rule)
 	r.must(os.WriteFile(r.spec, []byte(spec), 0o600))
 	r.fill(time.Now())

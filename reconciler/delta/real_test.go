@@ -39,7 +39,12 @@ func (c clocked) Clock() time.Time { return c.now }
 // was.
 func sparkTables(t *testing.T) (dir string, made time.Time) {
 	t.Helper()
-	f, err := os.Open("testdata/spark-4.0.1.tar.gz")
+	return unpack(t, "testdata/spark-4.0.1.tar.gz")
+}
+
+func unpack(t *testing.T, archive string) (dir string, made time.Time) {
+	t.Helper()
+	f, err := os.Open(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +129,33 @@ func TestTablesOfSparkReadLikeThis(t *testing.T) {
 	if diff := cmp.Diff(string(want), have); diff != "" {
 		t.Errorf("-want +have (go test ./reconciler/delta -update rewrites):\n%s", diff)
 	}
+}
+
+// TestFault10LogThatDelta400HasCleanedUpIsReported plans a real one: twelve versions were more than 30 days old, and
+// with them went the checkpoint that the seven after them need. Nothing but the newest can be read, nothing is
+// lost of that, and the report names the writer.
+func TestFault10LogThatDelta400HasCleanedUpIsReported(t *testing.T) {
+	dir, made := unpack(t, "testdata/delta-4.0.0.tar.gz")
+	for _, later := range []time.Duration{day, 40 * day} {
+		r := planAt(t, dir, made.Add(later), enforcing())
+		if len(r.Tables) != 1 {
+			t.Fatalf("%d tables", len(r.Tables))
+		}
+		one := r.Tables[0]
+		if f, ok := one.Find(proof.FoundWriter); !ok || !strings.Contains(f.Says, "Delta Lake 4.0.0") {
+			t.Errorf("the writer is not found: %+v", one.Findings)
+		}
+		if one.Version != 20 || one.Live.Files != 20 || one.Goes.Files+one.Held.Files > 0 || one.Worst() > proof.EffectNote {
+			t.Errorf("%s later: %+v", spec.Span(later), one)
+		}
+	}
+}
+
+// enforcing is a rule by which everything goes that may.
+func enforcing() spec.RetentionRule {
+	rule := spec.DefaultRetention()
+	rule.Match, rule.Mode, rule.LogCleanup, rule.MaxRatio = []spec.Pattern{"*.*"}, spec.ModeEnforce, spec.HandlingEnforce, 1
+	return rule
 }
 
 // TestEveryVersionOfSparksTablesIsWhatSparkSaysItIs goes back through each table, version by

@@ -50,6 +50,9 @@ func (p *planning) recall(t *looked) {
 	if l := t.before.Lock; l != nil {
 		t.find(proof.FoundLocked, proof.EffectStop, "%s; when that is settled: flumen-agent retention unlock %s", l.Why, t.called())
 	}
+	if f := t.before.Full; t.Vacuum == spec.VacuumLite && f != nil && f.Found != nil && f.ID == t.ID {
+		t.find(f.Found.Kind, proof.EffectStop, "when all files were listed the last time, on %s, which alone can show that it is over (vacuum: full): %s", stamp(f.At), f.Found.Says)
+	}
 	if t.rule.Mode != spec.ModeEnforce || t.ID == "" {
 		return
 	}
@@ -90,6 +93,9 @@ func (p *planning) remember(t *looked) error {
 		k.Name, k.Place, k.Store = t.Name, t.Place, t.found.Name
 		if t.ID != "" {
 			k.ID = t.ID
+		}
+		if t.ID != "" && t.Vacuum == spec.VacuumFull {
+			k.Full = t.listed()
 		}
 		_, unseen := t.Find(proof.FoundUnseen)
 		switch {

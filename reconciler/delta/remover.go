@@ -9,13 +9,15 @@ import (
 // holds one may remove data: only a run and its undoing do.
 type Remover interface {
 	Store
-	// Versioned tells whether the store keeps, as another version, what Remove takes from a
-	// folder. In doubt it does not.
-	Versioned(ctx context.Context, folder string) (bool, error)
-	// Copy makes a file beside another one, if that still has the tag ("": whatever it has). It
-	// overwrites nothing: the error is fs.ErrExist if there is a file at to already,
-	// fs.ErrNotExist if there is none at from, and fs.ErrInvalid if that has another tag.
-	Copy(ctx context.Context, from, to, tag string) error
+	// Versioned tells whether the store keeps, as another version, all that Remove takes from a
+	// folder (in doubt it does not), and whether it may keep some of it (in doubt it does), so that
+	// to remove a file need not free its room.
+	Versioned(ctx context.Context, folder string) (all, some bool, err error)
+	// Copy makes a file beside another one of that size, if that still has the tag ("": whatever it
+	// has), all of it or nothing. It overwrites nothing: the error is fs.ErrExist if there is a file
+	// at to already, fs.ErrNotExist if there is none at from, and fs.ErrInvalid if that has another
+	// tag, or gets another one before all is copied.
+	Copy(ctx context.Context, from, to string, size int64, tag string) error
 	// Remove takes files away, BatchFiles at most, and accounts for each to done, in any order and
 	// from one goroutine: with the mark that a store with versions leaves in its place, or with
 	// why it was not removed. A file that is not there counts as removed, with no mark. Those of

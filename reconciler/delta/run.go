@@ -22,6 +22,15 @@ type RunOptions struct {
 	// Paused gives why nothing is to be removed now, or "". It is asked before each batch; nil:
 	// nobody can pause. That nobody can tell is an error, and ends the run.
 	Paused func(ctx context.Context) (why string, err error)
+	// Answers tells whether the metastore does that Names asks. It is asked before each batch, and an
+	// error ends the run; nil: there is none.
+	Answers func(ctx context.Context) error
+	// Spark does what only Spark may do; nil: nobody said how.
+	Spark Spark
+	// Tidy ends what Spark is still at for a run that was killed; nil: nobody can.
+	Tidy Tidy
+	// Quiet tells whether nobody writes tables at a time, and until when; nil: nobody knows.
+	Quiet func(now time.Time) (until time.Time, quiet bool)
 	// Tables are the names or places of those that are treated; none: all. All are planned.
 	Tables []string
 	// OnlyVerify verifies what earlier runs left unverified, and removes nothing.
@@ -38,9 +47,14 @@ func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
 		return proof.Report{}, errors.New("nothing is removed without a memory of it")
 	}
 	began := time.Now()
+	left, untidy := o.Memory.tidy(ctx, o.Tidy) // before the look: Spark may be removing what it would see
 	p := newPlanning(o.Options)
 	r, tables, err := p.all(ctx, o.Options)
 	defer closeAll(tables)
+	r.Notes = append(r.Notes, left...)
+	if untidy != nil {
+		r.Notes = append(r.Notes, untidy.Error())
+	}
 	if !o.OnlyVerify {
 		r.Run = newRun(r.At)
 	}
@@ -50,7 +64,7 @@ func Run(ctx context.Context, o RunOptions) (proof.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	run := &running{planning: p, options: o, run: r.Run, tables: tables}
+	run := &running{planning: p, options: o, run: r.Run, tables: tables, untidy: untidy}
 	if w := o.Retention.Window; w > 0 {
 		run.until = began.Add(w)
 	}
@@ -94,7 +108,10 @@ type running struct {
 	run     string
 	tables  []*looked
 	until   time.Time // the end of the window; zero: there is none
-	fresh   time.Time // when it was last looked for shallow clones
+	untidy  error     // Spark may still be at what an earlier run had it do
+
+	clonesAt   time.Time     // when it was last looked for shallow clones
+	clonesTook time.Duration // and for how long
 }
 
 // treat removes what may go from one table.
@@ -115,23 +132,37 @@ func (r *running) treat(ctx context.Context, t *looked) {
 		t.find(proof.FoundBusy, proof.EffectStop, "%v", err)
 		return
 	}
+	s := &sweep{running: r, t: t, at: &table{t.found.Store, t.found.folder, t.root}, pace: newPace()}
+	if s.alter(ctx) {
+		return // it has to be planned anew
+	}
+	if t.BySpark && t.Shorter {
+		return // its properties come first, when all is quiet
+	}
 	store, err := r.options.Remover(ctx, t.found.Place)
 	if err != nil {
 		t.find(proof.FoundNoKey, proof.EffectStop, "%v", err)
 		return
 	}
-	s := &sweep{running: r, t: t, in: store, at: &table{store, t.found.folder, t.root}, pace: newPace()}
+	s.in, s.at = store, &table{store, t.found.folder, t.root}
 	if s.way, err = s.undoable(ctx); err != nil {
 		t.find(proof.FoundNoUndo, proof.EffectStop, "%v", err)
 		return
 	}
 	t.Removal = &proof.Removal{Run: r.run, Undo: s.way}
+	if t.BySpark {
+		t.Removal.By = proof.BySpark
+	}
 	s.settle(ctx)
 	s.spareLog()
-	if t.Goes.Files > 0 || t.cleanup != nil {
+	switch {
+	case t.Goes.Files == 0 && t.cleanup == nil:
+	case t.BySpark:
+		s.vacuum(ctx)
+	default:
 		s.all(ctx)
 	}
-	if t.Goes.Files == 0 && t.cleanup == nil && t.Removal.Purged.Files == 0 {
+	if t.Goes.Files == 0 && t.cleanup == nil && t.Removal.Purged.Files+t.Removal.Shelved.Files == 0 {
 		t.Removal = nil // there was nothing to do
 		return
 	}
@@ -155,11 +186,16 @@ func (t *looked) alone() error {
 // undoable is how what is removed from the table can be had back. The error says that it cannot
 // be in the way that the rule asks for.
 func (s *sweep) undoable(ctx context.Context) (spec.Undo, error) {
-	versioned, err := s.in.Versioned(ctx, s.at.folder)
+	versioned, keeps, err := s.in.Versioned(ctx, s.at.folder)
 	if err != nil {
 		return "", err
 	}
+	s.keeps = keeps
 	switch way := s.t.rule.Undo; {
+	case s.t.BySpark && versioned && way != spec.UndoQuarantine:
+		return spec.UndoVersioning, nil
+	case s.t.BySpark && way != spec.UndoNone:
+		return "", errors.New("Spark sets nothing aside: switch the versioning of the bucket on, or write undo: none")
 	case way == spec.UndoVersioning && !versioned:
 		return "", errors.New("undo: versioning: the store does not keep versions of all that is removed from this table: switch the versioning of its bucket on, or write undo: quarantine")
 	case way == spec.UndoAuto && versioned:

@@ -35,13 +35,14 @@ type sightings struct {
 }
 
 const (
-	seenFile     = "seen"
+	seenFile     = "seen"          // of its data
+	seenSidecars = "seen-sidecars" // which lite looks list too
 	sightingSize = 24
 )
 
 // sightings reads those of a table. A file of them that is broken counts for none.
-func (m tableMemory) sightings() (*sightings, error) {
-	s := &sightings{path: filepath.Join(m.dir, seenFile)}
+func (m tableMemory) sightings(name string) (*sightings, error) {
+	s := &sightings{path: filepath.Join(m.dir, name)}
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -66,11 +67,11 @@ func (m tableMemory) sightings() (*sightings, error) {
 }
 
 // sightings are those of a table; nil where nothing is remembered.
-func (p *planning) sightings(one *looked) (*sightings, error) {
+func (p *planning) sightings(one *looked, name string) (*sightings, error) {
 	if p.memory == nil {
 		return nil, nil
 	}
-	return p.memory.table(one.found.Place, one.root).sightings()
+	return p.memory.table(one.found.Place, one.root).sightings(name)
 }
 
 // longEnough tells whether lists of ours have shown a file for as long as the rule asks: how old

@@ -62,9 +62,7 @@ func (s *sweep) purge(ctx context.Context, p *past) error {
 		return err
 	}
 	if p.Undo == spec.UndoQuarantine {
-		n, err := p.clear(ctx, s.in, s.pace)
-		s.t.Removal.Purged.Files += n.Files
-		s.t.Removal.Purged.Bytes += n.Bytes
+		err := p.clear(ctx, s.in, s.pace, func(size int64, mark string) { s.t.Removal.Purge(size, s.keeps || mark != "") })
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (t *table) look(ctx context.Context, upto int64, broken []string) (snapshot
 	}
 	s := snapshot{}
 	if s.log, err = proof.ReadLog(files); err != nil {
-		return s, &proof.Refusal{Why: err.Error()}
+		return s, &proof.Refusal{Why: err.Error(), Do: proof.MendLog}
 	}
 	s.log.Checkpoints = slices.DeleteFunc(s.log.Checkpoints, func(c proof.Checkpoint) bool {
 		return c.Version > upto || slices.Contains(broken, c.String())
@@ -50,7 +50,7 @@ func (s *snapshot) drop(c *corruptError) {
 }
 
 func corruptFinding(c *corruptError) proof.Finding {
-	return proof.Finding{Kind: proof.FoundCheckpointCorrupt, Effect: proof.EffectNote, Says: c.Error() + "; what is older was taken instead"}
+	return proof.Finding{Kind: proof.FoundCheckpointCorrupt, Effect: proof.EffectNote, Says: c.Error() + "; what is older was taken instead; let Spark write another one"}
 }
 
 // lookAt takes the newest checkpoint that is left.
@@ -62,7 +62,7 @@ func (t *table) lookAt(ctx context.Context, s *snapshot) error {
 		version = s.newest.Version
 	}
 	if !s.log.Supports(version) {
-		return &proof.Refusal{Why: gap(s.log, version)}
+		return &proof.Refusal{Why: gap(s.log, version), Do: proof.MendLog}
 	}
 	var p *proof.Protocol
 	var m *proof.Metadata

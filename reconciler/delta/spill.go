@@ -24,14 +24,40 @@ type spill struct {
 }
 
 func newSpill() (*spill, error) {
-	f, err := os.CreateTemp("", "flumen-list-")
+	f, err := scratch("flumen-list-")
 	if err != nil {
-		return nil, fmt.Errorf("keep a list of files on disk: %w", err)
+		return nil, err
+	}
+	return &spill{file: f, out: bufio.NewWriterSize(scratchWriter{f}, 1<<16)}, nil
+}
+
+// scratch makes a file for what may not fit into memory, without a name.
+func scratch(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return nil, diskError(err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep a list of files on disk: %w", err), f.Close())
+		return nil, errors.Join(diskError(err), f.Close())
 	}
-	return &spill{file: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
+	return f, nil
+}
+
+// scratchWriter writes to one.
+type scratchWriter struct{ file *os.File }
+
+func (w scratchWriter) Write(b []byte) (int, error) {
+	n, err := w.file.Write(b)
+	if err != nil {
+		err = diskError(err)
+	}
+	return n, err
+}
+
+// diskError is one of the disk of this machine, and as one of the store no fault of the table. What is not
+// there on it is no file of the table that is gone.
+func diskError(err error) error {
+	return &storeError{fmt.Errorf("keep on disk what may not fit into memory (TMPDIR tells where): %v", err)}
 }
 
 // add writes a file down, with a note of one number.
@@ -102,6 +128,14 @@ func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, note int, err er
 	}
 	at, err := binary.ReadVarint(in)
 	return proof.File{Key: string(key), Size: size, Written: time.UnixMicro(at), Tag: string(tag)}, int(head[0]), err
+}
+
+// reset forgets all of them.
+func (s *spill) reset() error {
+	s.out.Reset(scratchWriter{s.file})
+	s.last, s.n = "", 0
+	_, err := s.file.Seek(0, io.SeekStart)
+	return errors.Join(err, s.file.Truncate(0))
 }
 
 func (s *spill) close() error { return s.file.Close() }

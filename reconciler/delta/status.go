@@ -15,6 +15,7 @@ type PastRun struct {
 	Table   string       `json:"table,omitempty"`
 	Place   string       `json:"place"`
 	At      time.Time    `json:"at"`
+	By      proof.By     `json:"by,omitempty"`
 	Undo    spec.Undo    `json:"undo"`
 	Removed proof.Amount `json:"removed"` // or begun to
 	Until   time.Time    `json:"undo_until,omitzero"`
@@ -24,7 +25,10 @@ type PastRun struct {
 // Runs gives the runs that are known, the oldest first.
 func (m *Memory) Runs() (all []PastRun, err error) {
 	err = m.pasts("", nil, func(p *past) error {
-		one := PastRun{Run: p.Run, Table: p.Table, Place: p.Place, At: p.began, Undo: p.Undo, Removed: p.removed(), Until: p.began.Add(p.Keep)}
+		one := PastRun{Run: p.Run, Table: p.Table, Place: p.Place, At: p.began, By: p.By, Undo: p.Undo, Removed: p.removed(), Until: p.began.Add(p.Keep)}
+		if p.By == proof.BySpark && p.end != nil && p.end.Sum != nil {
+			one.Removed = p.end.Sum.Removed // of all that was announced it may have removed little
+		}
 		switch {
 		case p.undone:
 			one.State = "undone"

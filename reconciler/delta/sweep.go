@@ -22,17 +22,22 @@ type sweep struct {
 	in      Remover
 	at      *table
 	way     spec.Undo
+	keeps   bool // the store may keep versions of what is removed
 	journal *journal
 	batch   int
+	phase   phase // of the last batch that was begun
 	pace    *pace
 }
 
 // HoldFile keeps runs from a table as long as it is in its root.
 const HoldFile = "_flumen_hold"
 
-// clonesEvery is how long what is known of shallow clones counts: to know it means to look into
-// the log of every table.
-const clonesEvery = time.Minute
+// Before each batch it is looked for shallow clones. To do so means to look into the log of every
+// table: where that takes longer than clonesQuick, what it has shown counts for clonesEvery.
+const (
+	clonesQuick = time.Second
+	clonesEvery = time.Minute
+)
 
 // all removes everything that the manifest names, looks whether all live files are there
 // afterwards, and brings everything back if they are not.
@@ -71,7 +76,8 @@ func (s *sweep) begin(folder string) (err error) {
 		return err
 	}
 	return s.journal.write(entry{Step: stepBegin, Begin: &beginning{
-		Run: s.run, Table: s.t.Name, Place: s.t.Place, Store: s.t.found.Name, Folder: s.at.folder, ID: s.t.ID, Undo: s.way, Keep: s.t.rule.UndoKeep,
+		Run: s.run, Table: s.t.Name, Place: s.t.Place, Store: s.t.found.Name, Folder: s.at.folder, ID: s.t.ID, By: s.t.Removal.By, Undo: s.way, Keep: s.t.rule.UndoKeep,
+		Lite: s.t.Vacuum == spec.VacuumLite,
 	}})
 }
 
@@ -93,14 +99,12 @@ func (s *sweep) batches(ctx context.Context, path string) error {
 		if len(files) == 0 {
 			return nil
 		}
-		data := len(files)
-		if i := slices.IndexFunc(files, func(f manifestFile) bool { return ofLog(f.Key) }); i >= 0 {
-			data = i
-		}
-		for _, some := range [][]manifestFile{files[:data], files[data:]} {
-			if len(some) == 0 {
-				continue
+		for len(files) > 0 {
+			some := files
+			if i := slices.IndexFunc(files, func(f manifestFile) bool { return phaseOf(f.Key) != phaseOf(files[0].Key) }); i >= 0 {
+				some = files[:i]
 			}
+			files = files[len(some):]
 			if err := s.permit(ctx); err != nil {
 				return err
 			}
@@ -111,8 +115,24 @@ func (s *sweep) batches(ctx context.Context, path string) error {
 	}
 }
 
-// ofLog tells whether a file is one of the log. A batch has none or nothing else.
-func ofLog(key string) bool { return strings.HasPrefix(key, logFolder) }
+// phase is what a batch is of: nothing of one phase goes before all of the one before has gone.
+type phase int
+
+const (
+	phaseData     phase = iota
+	phaseLog            // which proves that the data may go
+	phaseSidecars       // which checkpoints of the log need as long as they are there
+)
+
+func phaseOf(key string) phase {
+	switch {
+	case strings.HasPrefix(key, logFolder+sidecarFolder):
+		return phaseSidecars
+	case strings.HasPrefix(key, logFolder):
+		return phaseLog
+	}
+	return phaseData
+}
 
 // permit gives why nothing more is to be removed, or nil.
 func (s *sweep) permit(ctx context.Context) error {
@@ -130,12 +150,17 @@ func (s *sweep) permit(ctx context.Context) error {
 			return errors.New(why)
 		}
 	}
+	if s.options.Answers != nil {
+		if err := s.options.Answers(ctx); err != nil {
+			return fmt.Errorf("the metastore, which may know of shallow clones, cannot be asked: %w", err)
+		}
+	}
 	return s.held(ctx)
 }
 
 // held looks for the file that keeps runs from a table.
 func (s *sweep) held(ctx context.Context) error {
-	r, err := s.in.Get(ctx, s.at.folder+HoldFile)
+	r, err := s.at.store.Get(ctx, s.at.folder+HoldFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -169,13 +194,13 @@ func (s *sweep) remove(ctx context.Context, files []manifestFile) error {
 		if err := s.follow(ctx); err != nil {
 			return err
 		}
-		if list = s.spare(list); len(list) == 0 {
-			return nil
-		}
-		if ofLog(list[0].Key) {
-			if err := s.boundary(ctx); err != nil {
+		if batch := phaseOf(files[0].Key); batch != phaseData {
+			if err := s.boundary(ctx, batch); err != nil {
 				return err
 			}
+		}
+		if list = s.spare(list); len(list) == 0 {
+			return nil
 		}
 		rest, err := s.take(ctx, list)
 		if err != nil || len(rest) == 0 {
@@ -193,7 +218,7 @@ func (s *sweep) versioned(ctx context.Context) error {
 	if s.way != spec.UndoVersioning {
 		return nil
 	}
-	on, err := s.in.Versioned(ctx, s.at.folder)
+	on, _, err := s.in.Versioned(ctx, s.at.folder)
 	if err == nil && !on {
 		err = errors.New("the store does not keep versions any more: nothing more is removed")
 	}
@@ -203,12 +228,11 @@ func (s *sweep) versioned(ctx context.Context) error {
 // follow reads what was committed since the plan; what takes long before what has to be known at
 // the last moment. The error says that the plan does not hold any more.
 func (s *sweep) follow(ctx context.Context) error {
-	if s.fresh.IsZero() || time.Since(s.fresh) >= clonesEvery {
-		began := time.Now()
+	if began := time.Now(); s.clonesAt.IsZero() || s.clonesTook <= clonesQuick || began.Sub(s.clonesAt) >= clonesEvery {
 		if err := s.lookForClones(ctx); err != nil {
 			return err
 		}
-		s.fresh = began
+		s.clonesAt, s.clonesTook = began, time.Since(began)
 	}
 	if err := s.at.follow(ctx, s.t.tail, s.t.tail.Hear); err != nil {
 		return fmt.Errorf("the table changed, so that it has to be planned again: %w", err)
@@ -218,7 +242,7 @@ func (s *sweep) follow(ctx context.Context) error {
 
 // follow reads the commits that a tail does not know.
 func (t *table) follow(ctx context.Context, tail *proof.Tail, hear func(proof.Commit) error) error {
-	files, err := t.listLog(ctx)
+	files, err := t.listTail(ctx, tail.After())
 	if err != nil {
 		return err
 	}
@@ -233,7 +257,7 @@ func (t *table) follow(ctx context.Context, tail *proof.Tail, hear func(proof.Co
 func (s *sweep) spare(list []journalled) []journalled {
 	var rest []journalled
 	for _, f := range list {
-		if s.t.tail.Names(f.Key) || s.clones.Use(s.t.root, f.Key) {
+		if s.t.tail.Names(f.Key) || s.clones.Use(s.t.root, f.Key) || s.t.cleanup.names(f.Key) {
 			s.t.Removal.Spared++
 			continue
 		}
@@ -248,12 +272,13 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 	byPath := map[string]journalled{}
 	paths := make([]string, len(list))
 	for i, f := range list {
-		if ofLog(f.Key) && !s.t.cleanup.has(f.Key) || strings.HasPrefix(f.Key, quarantineFolder) || f.Key == "" {
+		if phaseOf(f.Key) != phaseData && !s.t.cleanup.has(f.Key) || strings.HasPrefix(f.Key, quarantineFolder) || f.Key == "" {
 			return nil, fmt.Errorf("%q may not be removed: nothing is, and this is a fault of flumen-agent", f.Key)
 		}
 		paths[i] = s.at.folder + f.Key
 		byPath[paths[i]] = f
 	}
+	s.phase = phaseOf(list[0].Key)
 	since := s.in.Clock().Add(-clockStep)
 	if err := s.journal.write(entry{Step: stepRemove, Batch: s.batch, Since: since, Files: list}); err != nil {
 		return nil, err
@@ -270,7 +295,7 @@ func (s *sweep) take(ctx context.Context, list []journalled) (rest []journalled,
 			delete(byPath, path)
 			f.Mark = mark
 			done = append(done, f)
-			s.t.Removal.Add(f.Size, ofLog(f.Key))
+			s.t.Removal.Add(f.Size, s.phase != phaseData, s.keeps || mark != "")
 			if mark == "" && s.way == spec.UndoVersioning {
 				first = fmt.Errorf("the store kept no version of %s: nothing more is removed", f.Key)
 			}

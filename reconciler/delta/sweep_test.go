@@ -189,11 +189,24 @@ func TestRemovedFilesGoBeforeOrphansAndVectorsLastOfEach(t *testing.T) {
 
 // kills are the ends of a run between any two of its batches.
 func TestKillSwitchesStopARunBeforeItsNextBatch(t *testing.T) {
+	var made []proof.Entry // tables that the metastore has by now
 	for name, pull := range map[string]func(k *keeper) string{
-		"pause": func(k *keeper) string { k.paused = func() string { return "paused: disks" }; return "paused: disks" },
+		"pause": func(k *keeper) string { k.pause("paused: disks"); return "paused: disks" },
 		"hold": func(k *keeper) string {
 			k.Put("lake/wh/t/_flumen_hold", "", now)
 			return "_flumen_hold is in the table"
+		},
+		"metastore": func(k *keeper) string {
+			k.away = errors.New("connection refused")
+			return "the metastore, which may know of shallow clones, cannot be asked: connection refused"
+		},
+		"clone": func(k *keeper) string {
+			k.Quietly(func() { k.table("clone").Commit(now, deltatest.Add("s3a://lake/wh/t/orphan.parquet")) })
+			return "lake/wh/clone is new, and may be a shallow clone"
+		},
+		"clone elsewhere": func(k *keeper) string {
+			made = []proof.Entry{{Name: "silver.clone", Location: "s3a://other/clone", Delta: true}}
+			return "the metastore has a table at s3://other/clone by now"
 		},
 		"signal": func(k *keeper) string {
 			ctx, cancel := context.WithCancelCause(k.Context())
@@ -213,9 +226,13 @@ func TestKillSwitchesStopARunBeforeItsNextBatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachWay(t, func(k *keeper) {
+				made = nil
+				k.names = func(context.Context) ([]proof.Entry, error) {
+					return append(made, proof.Entry{Name: "default.t", Location: "s3a://lake/wh/t", Delta: true}), nil
+				}
 				k.ready()
 				says, removed := "", 0
-				k.paused = func() string { return "" }
+				k.pause("")
 				ctx, cancel := context.WithCancelCause(k.Context())
 				k.ctx = ctx
 				k.After = func(call, path string) {
@@ -270,6 +287,36 @@ func TestMetastoreThatGoesAwayStopsARun(t *testing.T) {
 	}
 }
 
+// TestMetastoreIsAskedAgainInTheEnd: a clone may be made while the last batch goes.
+func TestMetastoreIsAskedAgainInTheEnd(t *testing.T) {
+	sweep := func(after func(removed int64, made *[]proof.Entry)) (*keeper, proof.Table) {
+		k := newKeeper(t)
+		made, removed := []proof.Entry{{Name: "default.t", Location: "s3a://lake/wh/t", Delta: true}}, int64(0)
+		k.names = func(context.Context) ([]proof.Entry, error) { return made, nil }
+		k.ready()
+		k.After = func(call, _ string) {
+			if call == "removing" {
+				removed++
+				after(removed, &made)
+			}
+		}
+		return k, k.run()
+	}
+	k, one := sweep(func(int64, *[]proof.Entry) {})
+	all := one.Removal.Removed.Files
+	if !one.Removal.Verified {
+		t.Fatal(k.text())
+	}
+	k, one = sweep(func(removed int64, made *[]proof.Entry) {
+		if removed == all {
+			*made = append(*made, proof.Entry{Name: "silver.clone", Location: "s3a://other/clone", Delta: true})
+		}
+	})
+	if one.Removal.Verified || one.Removal.Removed.Files != all || !strings.Contains(k.text(), "the metastore has a table at s3://other/clone by now") {
+		t.Errorf("%+v\n%s", one.Removal, k.text())
+	}
+}
+
 func TestOnlyTheTablesThatAreNamedAreTreated(t *testing.T) {
 	k := newKeeper(t)
 	k.ready()
@@ -285,17 +332,6 @@ func TestOnlyTheTablesThatAreNamedAreTreated(t *testing.T) {
 	k.tables = []string{"s3://lake/wh/t"}
 	if one := k.run(); one.Removal == nil || one.Removal.Removed.Files != 5 {
 		t.Errorf("%+v", one.Removal)
-	}
-}
-
-func TestWhatWasSetAsideIsNoPartOfTheTable(t *testing.T) {
-	k := newKeeper(t)
-	k.ready()
-	k.run()
-	k.look()
-	one := k.report.Tables[0]
-	if one.Aside.Files != 5 || one.Listed.Files != 3 || one.Others.Files != 0 {
-		t.Errorf("%+v", one)
 	}
 }
 
@@ -375,39 +411,42 @@ func TestLiveFileThatIsMissingAfterwardsBringsAllBackAndLocks(t *testing.T) {
 	})
 }
 
-func TestWhatWasSetAsideGoesForGoodWhenItsTimeIsOver(t *testing.T) {
-	k := newKeeper(t)
-	k.ready()
-	run := k.run().Removal.Run
-	aside := func() (n int) {
-		for _, p := range k.Paths() {
-			if strings.Contains(p, "/_flumen_quarantine/"+run+"/") {
-				n++
-			}
-		}
-		return n
-	}
-	if aside() != 5 {
-		t.Errorf("%d files", aside())
-	}
-	k.agent, k.Now = now.Add(6*day), now.Add(6*day)
-	if k.run(); aside() != 5 {
-		t.Errorf("%d files", aside())
-	}
-	k.agent, k.Now = now.Add(8*day), now.Add(8*day)
-	one := k.run()
-	if aside() != 0 || one.Removal.Purged.Files != 5 {
-		t.Errorf("%d files, %+v", aside(), one.Removal)
-	}
-	if _, err := delta.Undo(t.Context(), delta.UndoOptions{Memory: delta.NewMemory(k.dir), Run: run}); err == nil {
-		t.Error("undone after its time")
-	}
-}
-
 func TestNameOfARunIsNoPath(t *testing.T) {
 	for _, run := range []string{"", "*", "../../../../../etc/aaaaaa", "20261127-12000*-123456", "20261127/120000/123456"} {
 		if _, err := delta.Undo(t.Context(), delta.UndoOptions{Memory: delta.NewMemory(t.TempDir()), Run: run}); err == nil || !strings.Contains(err.Error(), "not the name of a run") {
 			t.Errorf("%q: %v", run, err)
+		}
+	}
+}
+
+func TestRoomIsFreedNowOnlyWhereTheStoreKeepsNoVersion(t *testing.T) {
+	for way, freed := range map[spec.Undo]int64{spec.UndoNone: 5, spec.UndoQuarantine: 0} {
+		for _, versions := range []bool{false, true} {
+			k := newKeeper(t)
+			if versions {
+				k.Versions()
+			}
+			k.rule.Undo = way
+			k.ready()
+			r := k.run().Removal
+			want := proof.Amount{Files: freed, Bytes: 100 * freed}
+			kept := proof.Amount{}
+			if want.Bytes > 0 {
+				want.Bytes = r.Removed.Bytes
+			}
+			if versions {
+				want, kept = kept, r.Removed
+			}
+			if r.Removed.Files != 5 || r.Freed != want || r.Kept != kept {
+				t.Errorf("%s, versions: %t: %+v", way, versions, r)
+			}
+			k.agent, k.Now = now.Add(8*day), now.Add(8*day)
+			if r = k.run().Removal; way == spec.UndoNone {
+				continue
+			}
+			if gone := map[bool]proof.Amount{versions: r.Shelved, !versions: r.Purged}; gone[true].Files != 5 || gone[false].Files != 0 {
+				t.Errorf("versions: %t: set aside, and gone: %+v", versions, r)
+			}
 		}
 	}
 }

@@ -2,15 +2,17 @@ package delta
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
@@ -30,10 +32,34 @@ func (e *storeError) Unwrap() error { return e.cause }
 
 const logFolder = "_delta_log/"
 
-// listLog lists the table's log. The error says that commits may be known elsewhere.
-func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) {
+// listLog lists the table's log.
+func (t *table) listLog(ctx context.Context) ([]proof.LogFile, error) { return t.listInLog(ctx, "") }
+
+// listInLog lists a folder of the log ("": the log itself), but for the folders in it.
+func (t *table) listInLog(ctx context.Context, folder string) ([]proof.LogFile, error) {
+	return t.logFiles(func(each listed) error { return t.store.List(ctx, t.folder+logFolder+folder, false, each) })
+}
+
+// listTail lists what of the log comes after a name, and it may be more: in a store that does not list in
+// order, all of it.
+func (t *table) listTail(ctx context.Context, after string) ([]proof.LogFile, error) {
+	store, ok := t.store.(Ordered)
+	if !ok || after == "" {
+		return t.listLog(ctx)
+	}
+	files, err := t.logFiles(func(each listed) error { return store.ListAfter(ctx, t.folder+logFolder, after, each) })
+	if err != nil && context.Cause(ctx) == nil {
+		return t.listLog(ctx) // not every store has it
+	}
+	return files, err
+}
+
+// listed hears of files, as List tells of them.
+type listed = func(path string, size int64, written time.Time, tag string) error
+
+func (t *table) logFiles(list func(listed) error) ([]proof.LogFile, error) {
 	var all []proof.LogFile
-	err := t.store.List(ctx, t.folder+logFolder, false, func(path string, size int64, written time.Time, tag string) error {
+	err := list(func(path string, size int64, written time.Time, tag string) error {
 		if name := path[len(t.folder+logFolder):]; name != "" && !strings.HasSuffix(name, "/") {
 			f := proof.ReadName(name, size, written)
 			f.Tag = tag
@@ -54,7 +80,10 @@ func (t *table) staged(ctx context.Context) error {
 			if strings.HasSuffix(path, "/") {
 				return nil // an empty key that stands for the folder
 			}
-			return &proof.Refusal{Why: "its log has staged commits, as a table whose catalog makes the commits: " + path[len(t.folder):]}
+			return &proof.Refusal{
+				Why: "its log has staged commits, as a table whose catalog makes the commits: " + path[len(t.folder):],
+				Do:  "let the catalog clean it up; where none makes its commits any more, remove them once Spark has been seen to read all that is in them",
+			}
 		})
 		var refusal *proof.Refusal
 		if errors.As(err, &refusal) {
@@ -105,15 +134,12 @@ func (t *table) spool(ctx context.Context, name string, use func(io.ReaderAt, in
 		if err != nil {
 			return err
 		}
-		f, err := os.CreateTemp("", "flumen-checkpoint-")
+		f, err := scratch("flumen-checkpoint-")
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		if err := os.Remove(f.Name()); err != nil {
-			return err
-		}
-		n, err = io.Copy(f, io.MultiReader(&head, r))
+		n, err = io.Copy(scratchWriter{f}, io.MultiReader(&head, r))
 		if err != nil {
 			return err
 		}
@@ -121,20 +147,23 @@ func (t *table) spool(ctx context.Context, name string, use func(io.ReaderAt, in
 	})
 }
 
-// readCommit reads one version.
-func (t *table) readCommit(ctx context.Context, f proof.LogFile) (proof.Commit, error) {
-	c := proof.Commit{Version: f.Version}
-	err := t.read(ctx, f.Name, func(r io.Reader) error { return readActions(r, &c) })
+// readCommit reads one version, and tells of it in parts if it is a long one.
+func (t *table) readCommit(ctx context.Context, f proof.LogFile, each func(proof.Commit) error) error {
+	c := &longCommit{Commit: proof.Commit{Version: f.Version}}
+	defer c.close()
+	err := t.read(ctx, f.Name, func(r io.Reader) error { return readLines(r, c.read) })
 	var store *storeError
 	switch {
-	case err == nil || context.Cause(ctx) != nil:
-		return c, err
+	case err == nil:
+		return c.tell(each)
+	case context.Cause(ctx) != nil:
+		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return c, &proof.Refusal{Why: fmt.Sprintf("its log was changed while it was read: version %d is gone", f.Version)}
+		return &proof.Refusal{Why: fmt.Sprintf("its log was changed while it was read: version %d is gone", f.Version), Do: "look again"}
 	case errors.As(err, &store):
-		return c, err
+		return err
 	}
-	return c, &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err)}
+	return &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err), Do: proof.MendLog}
 }
 
 // readCommits reads versions in the given order, several at a time.
@@ -146,39 +175,56 @@ func (t *table) readCommits(ctx context.Context, commits []proof.LogFile, each f
 		err    error
 	}
 	queue := make(chan chan answer, commitsAtOnce)
+	room := semaphore.NewWeighted(bytesAtOnce)
 	go func() {
 		defer close(queue)
 		for _, f := range commits {
-			one := make(chan answer, 1)
+			size := min(f.Size, bytesAtOnce)
+			if room.Acquire(ctx, size) != nil {
+				return // ctx has ended
+			}
+			parts := make(chan answer, 1)
 			select {
-			case queue <- one:
+			case queue <- parts:
 			case <-ctx.Done():
 				return
 			}
 			go func() {
-				c, err := t.readCommit(ctx, f)
-				one <- answer{c, err}
+				defer close(parts)
+				defer room.Release(size)
+				err := t.readCommit(ctx, f, func(c proof.Commit) error {
+					parts <- answer{commit: c}
+					return context.Cause(ctx)
+				})
+				if err != nil {
+					parts <- answer{err: err}
+				}
 			}()
 		}
 	}()
-	for one := range queue {
-		a := <-one
-		if a.err == nil {
-			a.err = each(a.commit)
-		}
-		if a.err != nil {
-			cancel()
-			for rest := range queue { // whoever started them waits for them
-				<-rest
+	var failed error
+	for parts := range queue { // all of them: whoever started them waits for them
+		for a := range parts {
+			if failed != nil {
+				continue
 			}
-			return a.err
+			if failed = a.err; failed == nil {
+				failed = each(a.commit)
+			}
+			if failed != nil {
+				cancel()
+			}
 		}
 	}
-	return context.Cause(ctx)
+	return cmp.Or(failed, context.Cause(ctx))
 }
 
-// commitsAtOnce bounds how many versions are read side by side.
-const commitsAtOnce = 32
+// How many versions are read side by side, and how many bytes of them: a version may be one line, which is held in memory. One
+// that is larger is read alone.
+const (
+	commitsAtOnce = 64
+	bytesAtOnce   = 64 << 20
+)
 
 // readSum reads the .crc of a version, if there is one that can be read: it is a cross-check,
 // and no part of the log.
@@ -196,5 +242,5 @@ func (t *table) readSum(ctx context.Context, f proof.LogFile) (s proof.Sum, ok b
 	case errors.As(err, &store):
 		return s, false, err
 	}
-	return s, false, &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err)}
+	return s, false, &proof.Refusal{Why: fmt.Sprintf("its log is corrupt: %v", err), Do: "see that Spark reads the table: the next version that it writes has another .crc"}
 }

@@ -21,7 +21,9 @@ type UndoOptions struct {
 	Run    string
 	// Remover opens a store by its name in the spec.
 	Remover func(ctx context.Context, store string) (Remover, error)
-	Tables  []string // names or places of those that are brought back; none: all
+	// Tidy ends what Spark is still at for a run that was killed; nil: nobody can.
+	Tidy   Tidy
+	Tables []string // names or places of those that are brought back; none: all
 }
 
 // Undo brings back what a run has removed, table by table, looks whether it is there, and locks
@@ -84,14 +86,57 @@ func (o UndoOptions) table(ctx context.Context, p *past) proof.UndoneTable {
 		one.Why = err.Error()
 		return one
 	}
-	return (&undoing{in, &table{in, p.Folder, proof.Root(p.Place)}, p, j, newPace()}).all(ctx)
+	if p.By == proof.BySpark {
+		if p, err = o.afterSpark(ctx, in, p, j); err != nil {
+			one.Why = err.Error()
+			return one
+		}
+	}
+	one = (&undoing{in, &table{in, p.Folder, proof.Root(p.Place)}, p, j, newPace()}).all(ctx)
+	if one.Verified {
+		_ = forgetInventory(p.folder) // it goes with the journal at the latest
+	}
+	return one
+}
+
+// afterSpark sees to it that Spark does not go on with what is undone. Where no run has looked yet what it
+// has removed, the journal tells all of that afterwards.
+func (o UndoOptions) afterSpark(ctx context.Context, in Remover, p *past, j *journal) (*past, error) {
+	if _, err := o.Memory.tidy(ctx, o.Tidy); err != nil {
+		return p, err
+	}
+	if len(p.batches) == 0 || !hasInventory(p.folder) {
+		return p, nil
+	}
+	there := keySet{}
+	err := in.List(ctx, p.Folder, true, func(path string, _ int64, _ time.Time, _ string) error {
+		there.add(path[len(p.Folder):])
+		return nil
+	})
+	if err != nil {
+		return p, fmt.Errorf("look what Spark has removed: %w", err)
+	}
+	var beyond []journalled
+	err = eachOfInventory(p.folder, func(f manifestFile) error {
+		if f.Class != inventoryGoes && !there.has(f.Key) {
+			beyond = append(beyond, journalled{Key: f.Key, Size: f.Size, Tag: f.Tag})
+		}
+		return nil
+	})
+	if err == nil && len(beyond) > 0 {
+		err = p.announceBeyond(j, beyond)
+	}
+	if err != nil {
+		return p, err
+	}
+	return readJournal(p.folder)
 }
 
 // undoable says why a run cannot be undone.
 func (p *past) undoable() error {
 	switch {
 	case p.Undo == spec.UndoNone && p.removed().Files > 0:
-		return errors.New("its rule said undo: none: nothing was kept")
+		return errors.New("its rule said undo: none, so that nothing was kept for that")
 	case p.purged:
 		return fmt.Errorf("it was removed for good: undo_keep was %s", spec.Span(p.Keep))
 	}
@@ -123,7 +168,7 @@ func (u *undoing) all(ctx context.Context) proof.UndoneTable {
 		failed = u.clear(ctx)
 	}
 	if failed == nil && one.Missing == 0 {
-		one.Verified = true
+		one.Verified, one.Renewed = true, one.Restored.Files > 0 && u.past.Undo == spec.UndoQuarantine && !keepsTimes(u.in)
 		failed = u.journal.write(entry{Step: stepUndone})
 	}
 	if failed != nil {
@@ -163,7 +208,7 @@ func (u *undoing) file(ctx context.Context, b pastBatch, f journalled) error {
 	if u.past.Undo == spec.UndoVersioning {
 		return u.in.Recover(ctx, u.at.folder+f.Key, f.mark(), f.Tag, b.since)
 	}
-	return u.in.Copy(ctx, u.past.quarantine(b.number)+aside(f.Key), u.at.folder+f.Key, "")
+	return u.in.Copy(ctx, u.past.quarantine(b.number)+aside(f.Key), u.at.folder+f.Key, f.Size, "")
 }
 
 // check lists the table, and counts the files that are not there.
@@ -199,12 +244,12 @@ func (u *undoing) clear(ctx context.Context) error {
 	if u.past.Undo != spec.UndoQuarantine {
 		return nil
 	}
-	_, err := u.past.clear(ctx, u.in, u.pace)
-	return err
+	return u.past.clear(ctx, u.in, u.pace, func(int64, string) {})
 }
 
-// clear removes what a run has set aside: exactly the files that its journal names.
-func (p *past) clear(ctx context.Context, in Remover, pace *pace) (n proof.Amount, err error) {
+// clear removes what a run has set aside: exactly the files that its journal names. gone hears of each,
+// with the mark that the store left in its place.
+func (p *past) clear(ctx context.Context, in Remover, pace *pace, gone func(size int64, mark string)) error {
 	for _, b := range p.batches {
 		left := map[string]int64{}
 		for _, f := range b.files {
@@ -212,30 +257,29 @@ func (p *past) clear(ctx context.Context, in Remover, pace *pace) (n proof.Amoun
 		}
 		for len(left) > 0 {
 			var failed error
-			in.Remove(ctx, sortedKeys(left), func(path, _ string, err error) {
+			in.Remove(ctx, sortedKeys(left), func(path, mark string, err error) {
 				size, asked := left[path]
 				switch {
 				case !asked:
 				case err == nil:
-					n.Files++
-					n.Bytes += size
+					gone(size, mark)
 					delete(left, path)
 				case !isPassing(err):
 					failed = fmt.Errorf("remove what was set aside: %s: %w", path, err)
 				}
 			})
 			if failed != nil {
-				return n, failed
+				return failed
 			}
 			if len(left) > 0 {
 				if err := pace.busy(ctx); err != nil {
-					return n, err
+					return err
 				}
 			}
 		}
 	}
 	pace.calm()
-	return n, nil
+	return nil
 }
 
 func sortedKeys(m map[string]int64) []string {

@@ -267,20 +267,20 @@ func TestABuildTellsItsSteps(t *testing.T) {
 	})
 }
 
-func TestAFailingBuildShowsItsOutputAndLeavesTheOldImage(t *testing.T) {
+func TestAFailingBuildNamesItsStepShowsTheEndOfItsOutputAndLeavesTheOldImage(t *testing.T) {
 	eachBuilds(t, func(b builds) {
 		b.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
 		want := b.image("sha256:one")
 		before := b.mustBuild(want)
 		for name, dockerfile := range map[string]string{
-			"classic":  "FROM " + base + "\nRUN echo the reason; exit 3\n",
-			"buildkit": "FROM " + base + "\nRUN --mount=type=tmpfs,target=/x echo the reason; exit 3\n",
+			"classic":  "FROM " + base + "\nRUN seq 1000; echo the reason; exit 3\nRUN echo another step\n",
+			"buildkit": "FROM " + base + "\nRUN --mount=type=tmpfs,target=/x seq 1000; echo the reason; exit 3\nRUN echo another step\n",
 		} {
 			b.write("Dockerfile", dockerfile)
 			err := b.apply(b.Context(), plan.Replace{Want: want}, silent{})
-			mustSay(t, err, "the build failed", "3")
-			if !strings.Contains(output(err), "the reason") {
-				b.Errorf("%s: its output is not shown: %q", name, output(err))
+			mustSay(t, err, "the build failed", "seq 1000; echo the reason; exit 3", "3")
+			if !strings.Contains(output(err), "1000\nthe reason") || strings.Contains(output(err), "\n500\n") {
+				b.Errorf("%s: the end of its output is not shown: %q", name, output(err))
 			}
 			after, err := b.engine.ImageInspect(b.Context(), want.Name)
 			if err != nil || after.ID != before.ID {

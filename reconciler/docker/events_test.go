@@ -14,7 +14,7 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // listen collects the project's events until the test ends, once the stream is known to
 // be there.

@@ -96,8 +96,8 @@ func TestLookingChangesNothing(t *testing.T) {
 
 func TestReplacementGoesOnAfterAFailureAtAnyCall(t *testing.T) {
 	eachWorld(t, func(w world) {
-		const calls = 8 // create, policy, stop, two renames, start, stop, remove
-		for call := 1; call <= calls; call++ {
+		calls := []int{1, 2, 3, 4, 5, 6, 7, 8} // create, policy, stop, two renames, start, stop, remove
+		for _, call := range enginetest.Share(w, w.engine, calls) {
 			w.Run(fmt.Sprint(call), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, w.engine)

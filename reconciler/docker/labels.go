@@ -33,9 +33,13 @@ const (
 	labelTier     = flumenPrefix + "tier"
 	labelReplaces = flumenPrefix + "replaces" // the ID of the container before this one
 	labelRestart  = flumenPrefix + "replaces.restart"
-	labelFiles    = flumenPrefix + "files"  // digests of what is mounted and copied in
-	labelFields   = flumenPrefix + "fields" // names of the fields that were asked for
-	labelHidden   = flumenPrefix + "hidden" // names of those of them that hold a secret
+	labelFiles    = flumenPrefix + "files"     // digests of what is mounted and copied in
+	labelFields   = flumenPrefix + "fields"    // names of the fields that were asked for
+	labelMadeFrom = flumenPrefix + "made-from" // of a one-off container: the machine
+	labelMadeBy   = flumenPrefix + "made-by"   // of one: its owner
+	labelActsOn   = flumenPrefix + "acts-on"   // of one: what it is about
+	labelOver     = flumenPrefix + "over"      // of one: after so many seconds it was left behind
+	labelHidden   = flumenPrefix + "hidden"    // names of those of them that hold a secret
 )
 
 // hashValue stands where Compose keeps the hash of a service. Its listings pass over

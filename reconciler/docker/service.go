@@ -190,22 +190,30 @@ func (t *Target) neighbours(ctx context.Context, s *spec.Service) (map[string]st
 // createContainer makes the container. It tells false for one that was there already,
 // is ours and is as it should be.
 func (t *Target) createContainer(ctx context.Context, s *spec.Service, name string, b blueprint) (id string, made bool, err error) {
-	networking := &network.NetworkingConfig{}
-	if len(b.networks) > 0 {
-		first := b.networks[0]
-		networking.EndpointsConfig = map[string]*network.EndpointSettings{first.network: first.settings}
-	}
-	answer, err := t.engine.ContainerCreate(ctx, b.config, b.host, networking, platform(s.Platform), name)
+	id, err = t.askForContainer(ctx, s, name, b)
 	switch {
 	case err == nil:
-		t.acts.acted(answer.ID)
-		return answer.ID, true, nil
+		return id, true, nil
 	case cerrdefs.IsConflict(err):
 		id, err = t.accept(ctx, s, name)
 		return id, false, err
 	default:
 		return "", false, err
 	}
+}
+
+// askForContainer has the engine make a container.
+func (t *Target) askForContainer(ctx context.Context, s *spec.Service, name string, b blueprint) (id string, err error) {
+	networking := &network.NetworkingConfig{}
+	if len(b.networks) > 0 {
+		first := b.networks[0]
+		networking.EndpointsConfig = map[string]*network.EndpointSettings{first.network: first.settings}
+	}
+	answer, err := t.engine.ContainerCreate(ctx, b.config, b.host, networking, platform(s.Platform), name)
+	if err == nil {
+		t.acts.acted(answer.ID)
+	}
+	return answer.ID, err
 }
 
 // platform reads "linux/arm64/v8".

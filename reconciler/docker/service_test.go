@@ -123,7 +123,7 @@ func TestCrashLoopIsRecognisedEarly(t *testing.T) {
 	eachWorld(t, func(w world) {
 		begin := time.Now()
 		failure := w.fails(w.service("one", environment("EXIT_AFTER=0s", "EXIT_CODE=7", "PRINT=oops"), func(s *spec.Service) { s.Restart = "always" }))
-		if took := time.Since(begin); took > 20*time.Second {
+		if took := time.Since(begin); took > time.Minute { // of the five that its tier may take
 			w.Errorf("recognised after %s", took)
 		}
 		if len(failure.Log) == 0 || failure.Log[0] != "oops" {

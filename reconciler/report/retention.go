@@ -15,6 +15,8 @@ type Retention struct {
 	// been done by now, and will be as soon as an agent can.
 	Next time.Time `json:"next,omitzero"`
 	Due  bool      `json:"due,omitempty"`
+	// Looking is the project whose tables an agent of this machine looks at now; "" for none. One looks at a time.
+	Looking string `json:"looking,omitempty"`
 }
 
 // RetentionLook is what a look at all tables came to.
@@ -69,6 +71,8 @@ func (l RetentionLook) by() string {
 
 func (r *Retention) next() string {
 	switch {
+	case r.Due && r.Looking != "":
+		return "due, tables of the project " + r.Looking + " are looked at now"
 	case r.Due:
 		return "due, as soon as an agent can"
 	case r.Next.IsZero():

@@ -20,6 +20,7 @@ func TestStatusAndHistoryTellWhenTablesWereLookedAfter(t *testing.T) {
 	}{
 		"none": {nil, ""},
 		"next": {&report.Retention{Looks: looks, Next: noon.Add(time.Hour)}, "  retention: last 2h00m ago, on schedule: 2 tables: removed 8 files, 3.9 KiB; next " + noon.Add(time.Hour).Format(time.RFC3339) + "\n"},
+		"turn": {&report.Retention{Next: noon, Due: true, Looking: "lake"}, "  retention: never looked at tables yet; due, tables of the project lake are looked at now\n"},
 		"due":  {&report.Retention{Next: noon, Due: true}, "  retention: never looked at tables yet; due, as soon as an agent can\n"},
 		"hand": {&report.Retention{Looks: looks[1:]}, "  retention: last 26h00m ago, by hand: 2 tables: 8 files, 3.9 KiB can go; no schedule\n"},
 	} {

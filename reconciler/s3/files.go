@@ -75,3 +75,16 @@ func (f *Files) Versions(ctx context.Context, folder string, each func(path, tag
 	}
 	return "", context.Cause(ctx)
 }
+
+// Stat looks for an object by its key. See delta.Store.
+func (f *Files) Stat(ctx context.Context, path string) (size int64, written time.Time, tag string, err error) {
+	bucket, key, _ := strings.Cut(path, "/")
+	o, err := f.connection.StatObject(ctx, bucket, key, minio.StatObjectOptions{})
+	switch {
+	case codeOf(err) == minio.NoSuchKey:
+		return 0, time.Time{}, "", fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	case err != nil:
+		return 0, time.Time{}, "", f.connection.explain("look for "+path, err)
+	}
+	return o.Size, o.LastModified, o.ETag, nil
+}

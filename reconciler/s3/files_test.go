@@ -18,22 +18,39 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta"
+	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
+	"github.com/flumendata/flumen-agent/spec"
 )
 
 var (
 	_ delta.Store     = (*Files)(nil)
 	_ delta.Versioned = (*Files)(nil)
+	_ delta.Ordered   = (*Files)(nil)
 )
 
 // oddKeys are those that a listing has to encode.
 var oddKeys = []string{"t/a b", "t/a%20b", "t/a&b<c>\"d", "t/p=ä/日本+x", "t/sub/one", "t/sub/two", "t2/other", "t/#?;"}
+
+// controlKey has a character that XML cannot have at all.
+const controlKey = "t/control\x01character"
+
+// TestEdge23KeysThatAListingEncodesAreThoseOfTheStore when they are listed, read and removed.
+func TestEdge23KeysThatAListingEncodesAreThoseOfTheStore(t *testing.T) {
+	address := enginetest.MinIO(t)
+	for name, test := range map[string]func(*world){"listed": testFilesAreListed, "read": testFilesAreRead, "removed": testRemoverAccounts} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newWorld(t, address))
+		})
+	}
+}
 
 // files opens the world's store and puts odd keys into a bucket.
 func (w *world) files() (*Files, string) {
 	w.Helper()
 	b := w.bucket()
 	w.byHand(b, nil)
-	for _, key := range oddKeys {
+	for _, key := range append(slices.Clone(oddKeys), controlKey) {
 		if _, err := w.hand.PutObject(w.Context(), b.Name, key, strings.NewReader(key), int64(len(key)), minio.PutObjectOptions{}); err != nil {
 			w.Fatal(err)
 		}
@@ -65,7 +82,7 @@ func testFilesAreListed(w *world) {
 	}
 	deep, err := w.list(f, bucket+"/t/", true)
 	var want []string
-	for _, key := range oddKeys {
+	for _, key := range append(slices.Clone(oddKeys), controlKey) {
 		if strings.HasPrefix(key, "t/") {
 			want = append(want, bucket+"/"+key)
 		}
@@ -89,7 +106,7 @@ func testFilesAreListed(w *world) {
 
 func testFilesAreRead(w *world) {
 	f, bucket := w.files()
-	for _, key := range oddKeys {
+	for _, key := range append(slices.Clone(oddKeys), controlKey) {
 		r, err := f.Get(w.Context(), bucket+"/"+key)
 		if err != nil {
 			w.Fatal(err)
@@ -115,6 +132,39 @@ func testFilesAreRead(w *world) {
 	}
 }
 
+// testFilesAreLookedAt: one file is as a list shows it.
+func testFilesAreLookedAt(w *world) {
+	f, bucket := w.files()
+	err := f.List(w.Context(), bucket+"/t/", true, func(path string, size int64, written time.Time, tag string) error {
+		haveSize, haveWritten, haveTag, err := f.Stat(w.Context(), path)
+		if err != nil || haveSize != size || haveTag != tag || tag == "" || !haveWritten.Truncate(time.Second).Equal(written.Truncate(time.Second)) {
+			w.Errorf("%s: %d %s %q, %v; listed %d %s %q", path, haveSize, haveWritten, haveTag, err, size, written, tag)
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.version(bucket)
+	if err := w.hand.RemoveObject(w.Context(), bucket, "t/sub/one", minio.RemoveObjectOptions{}); err != nil {
+		w.Fatal(err)
+	}
+	for _, key := range []string{"t/none", "t/sub", "t/sub/one", "t/sub/one/below"} {
+		if _, _, _, err := f.Stat(w.Context(), bucket+"/"+key); !errors.Is(err, fs.ErrNotExist) {
+			w.Errorf("%s: %v", key, err)
+		}
+	}
+	w.store.SecretKey = spec.Sensitive("not-the-secret")
+	blind, err := w.target.Files(w.Context(), "project", w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer blind.Close()
+	if _, _, _, err := blind.Stat(w.Context(), bucket+"/t/sub/two"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		w.Errorf("what may not be seen is not absent: %v", err)
+	}
+}
+
 // testFilesAskForNothingElse: what looks at tables cannot change them.
 func testFilesAskForNothingElse(w *world) {
 	_, bucket := w.files()
@@ -133,19 +183,20 @@ func testFilesAskForNothingElse(w *world) {
 	defer f.Close()
 	_, err = w.list(f, bucket+"/", true)
 	r, getErr := f.Get(w.Context(), bucket+"/t/sub/one")
-	if err := errors.Join(err, getErr); err != nil {
+	_, _, _, statErr := f.Stat(w.Context(), bucket+"/t/sub/one")
+	if err := errors.Join(err, getErr, statErr); err != nil {
 		w.Fatal(err)
 	}
 	r.Close()
-	if len(asked) != 1 || asked[http.MethodGet] == 0 {
+	if len(asked) != 2 || asked[http.MethodGet] == 0 || asked[http.MethodHead] != 1 {
 		w.Errorf("asked %v", asked)
 	}
 }
 
 // testFilesMayTakeLong: an object may take longer than one answer may, as long as it goes on.
 func testFilesMayTakeLong(w *world) {
-	const piece, pieces = 1000, 6
-	w.store.Timeout = 300 * time.Millisecond
+	const piece, pieces, pause = 1000, 6, 600 * time.Millisecond // between two that a busy machine sends a little later
+	w.store.Timeout = 5 * pause
 	silent := false
 	w.through((*httptest.Server).Start, func(rw http.ResponseWriter, r *http.Request) bool {
 		rw.Header().Set("Content-Length", fmt.Sprint(piece*pieces))
@@ -157,7 +208,7 @@ func testFilesMayTakeLong(w *world) {
 			}
 			_, _ = rw.Write(make([]byte, piece))
 			_ = http.NewResponseController(rw).Flush()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(pause)
 		}
 		return true
 	})

@@ -96,6 +96,7 @@ func (w *world) runTwice(ctx context.Context, f *faulty) {
 	r := reconciler.Reconciler{Targets: []reconciler.Target{w.target}}
 	r.Converge(ctx, want, reconciler.Options{})
 	f.rest(func() {
+		w.mustSettle()
 		w.mustConverge(want)
 		w.mustBeGone(gone)
 		tags := map[string]string{"team": "data", spec.OwnerTag: want.Project}
@@ -106,6 +107,30 @@ func (w *world) runTwice(ctx context.Context, f *faulty) {
 			}
 		}
 	})
+}
+
+// mustSettle waits until the store is through with requests that nobody waits for any more. Until
+// then it may list a bucket that it says is not there, since it makes one and takes it back.
+func (w *world) mustSettle() {
+	w.Helper()
+	all := func() error {
+		buckets, err := w.hand.ListBuckets(w.Context())
+		for _, b := range buckets {
+			if strings.HasPrefix(b.Name, w.prefix) && err == nil {
+				_, err = w.hand.GetBucketVersioning(w.Context(), b.Name)
+			}
+		}
+		return err
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		err := all()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			w.Fatalf("the store does not settle: %v", err)
+		}
+	}
 }
 
 // mustConverge runs, and expects that all is well then, and that nothing is left to do.

@@ -21,6 +21,10 @@ const (
 	listsAtOnce = 16
 	// splitLevels is how deep folders are looked for to split a long list by.
 	splitLevels = 3
+	// mostStretches is how many parts the folders of one folder are listed in. Each costs a request
+	// at least, and a table may have a hundred thousand folders with a file each. Those of each day of a year are
+	// listed one by one: to begin in the middle takes MinIO twice as much of its processor.
+	mostStretches = 512
 	// listValid is how long the signature of a request for a page is good.
 	listValid = 10 * time.Minute
 	// pageLimit bounds a page: a thousand keys, each as long as may be and encoded.
@@ -31,11 +35,11 @@ const (
 // page is split by its folders. See delta.Store.
 func (f *Files) List(ctx context.Context, folder string, deep bool, each func(path string, size int64, written time.Time, tag string) error) error {
 	bucket, prefix, _ := strings.Cut(folder, "/")
-	l := &lister{f.connection, bucket, func(p listPage) error { return p.tell(bucket, each) }}
+	l := &lister{connection: f.connection, bucket: bucket, tell: func(p listPage) error { return p.tell(bucket, each) }}
 	if !deep {
-		return l.all(ctx, prefix, "/", l.tell)
+		return l.all(ctx, stretch{prefix: prefix, delimiter: "/"}, l.tell)
 	}
-	first, err := l.page(ctx, prefix, "", "")
+	first, err := l.page(ctx, stretch{prefix: prefix}, "")
 	if err != nil {
 		return err
 	}
@@ -43,6 +47,13 @@ func (f *Files) List(ctx context.Context, folder string, deep bool, each func(pa
 		return l.tell(first)
 	}
 	return l.split(ctx, prefix)
+}
+
+// ListAfter lists what is directly in a folder and comes after a name. See delta.Ordered.
+func (f *Files) ListAfter(ctx context.Context, folder, after string, each func(path string, size int64, written time.Time, tag string) error) error {
+	bucket, prefix, _ := strings.Cut(folder, "/")
+	l := &lister{connection: f.connection, bucket: bucket, tell: func(p listPage) error { return p.tell(bucket, each) }}
+	return l.all(ctx, stretch{prefix: prefix, delimiter: "/", after: prefix + after}, l.tell)
 }
 
 // lister lists one bucket.
@@ -66,41 +77,35 @@ func (p listPage) tell(bucket string, each func(string, int64, time.Time, string
 	return nil
 }
 
-// split lists everything below a prefix, many folders at a time. A folder that has more in it
-// than a page says is not split any further.
+// split lists everything below a prefix, many stretches of it at a time.
 func (l *lister) split(ctx context.Context, prefix string) error {
-	var whole []string
-	folders := []string{prefix}
-	for level := 0; level < splitLevels && 0 < len(folders) && len(folders) < listsAtOnce; level++ {
-		var below []string
+	at := []stretch{{prefix: prefix}}
+	for level := 0; level < splitLevels && 0 < len(at) && len(at) < listsAtOnce; level++ {
+		var below []stretch
 		var mu sync.Mutex
-		err := l.sideBySide(ctx, folders, func(ctx context.Context, folder string, tell func(listPage) error) error {
-			p, err := l.page(ctx, folder, "/", "")
-			if err != nil {
-				return err
-			}
+		err := l.sideBySide(ctx, at, func(ctx context.Context, in stretch, tell func(listPage) error) error {
+			var folders []string
+			in.delimiter = "/"
+			err := l.all(ctx, in, func(p listPage) error {
+				folders = append(folders, p.folders...)
+				p.folders = nil
+				return tell(p)
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			if p.next != "" {
-				whole = append(whole, folder)
-				return nil
-			}
-			below = append(below, p.folders...)
-			p.folders = nil
-			return tell(p)
+			below = append(below, stretches(in.prefix, folders)...)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		folders = below
+		at = below
 	}
-	return l.sideBySide(ctx, append(whole, folders...), func(ctx context.Context, folder string, tell func(listPage) error) error {
-		return l.all(ctx, folder, "", tell)
-	})
+	return l.sideBySide(ctx, at, l.all)
 }
 
-// sideBySide lists folders, some at a time, and tells of their pages one after the other.
-func (l *lister) sideBySide(ctx context.Context, folders []string, list func(context.Context, string, func(listPage) error) error) error {
+// sideBySide lists stretches, some at a time, and tells of their pages one after the other.
+func (l *lister) sideBySide(ctx context.Context, all []stretch, list func(context.Context, stretch, func(listPage) error) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	pages := make(chan listPage)
@@ -108,12 +113,12 @@ func (l *lister) sideBySide(ctx context.Context, folders []string, list func(con
 	g.SetLimit(listsAtOnce)
 	done := make(chan error, 1)
 	go func() {
-		for _, folder := range folders {
+		for _, one := range all {
 			if ctx.Err() != nil {
 				break
 			}
 			g.Go(func() error {
-				return list(ctx, folder, func(p listPage) error {
+				return list(ctx, one, func(p listPage) error {
 					select {
 					case pages <- p:
 						return nil
@@ -141,18 +146,19 @@ func (l *lister) sideBySide(ctx context.Context, folders []string, list func(con
 	return failed
 }
 
-// all lists a prefix page by page.
-func (l *lister) all(ctx context.Context, prefix, delimiter string, tell func(listPage) error) error {
+// all lists a stretch page by page.
+func (l *lister) all(ctx context.Context, in stretch, tell func(listPage) error) error {
 	token := ""
 	for {
-		p, err := l.page(ctx, prefix, delimiter, token)
+		p, err := l.page(ctx, in, token)
 		if err != nil {
 			return err
 		}
+		over := in.cut(&p)
 		if err := tell(p); err != nil {
 			return err
 		}
-		if p.next == "" {
+		if p.next == "" || over {
 			return nil
 		}
 		token = p.next
@@ -160,13 +166,16 @@ func (l *lister) all(ctx context.Context, prefix, delimiter string, tell func(li
 }
 
 // page asks for one page of a list.
-func (l *lister) page(ctx context.Context, prefix, delimiter, token string) (listPage, error) {
-	query := url.Values{"list-type": {"2"}, "encoding-type": {"url"}, "max-keys": {"1000"}, "prefix": {prefix}}
-	if delimiter != "" {
-		query.Set("delimiter", delimiter)
+func (l *lister) page(ctx context.Context, in stretch, token string) (listPage, error) {
+	query := url.Values{"list-type": {"2"}, "encoding-type": {"url"}, "max-keys": {"1000"}, "prefix": {in.prefix}}
+	if in.delimiter != "" {
+		query.Set("delimiter", in.delimiter)
 	}
-	if token != "" {
+	switch {
+	case token != "":
 		query.Set("continuation-token", token)
+	case in.after != "":
+		query.Set("start-after", in.after)
 	}
 	return again(ctx, l.connection.store.Retries, func() (listPage, error) {
 		p, err := l.ask(ctx, query)

@@ -19,7 +19,8 @@ import (
 // made for a run of retention alone.
 type Remover struct {
 	*Files
-	by *connection
+	by         *connection
+	most, part int64 // what one request copies at most, and how large a part of what is larger is
 }
 
 // removeTimes is how much longer an answer may take that is about many objects.
@@ -44,7 +45,7 @@ func (t *Target) Remover(ctx context.Context, project string, s *spec.Store) (*R
 		return nil, err
 	}
 	by.keys.prefix = "delete_"
-	return &Remover{files, by}, nil
+	return &Remover{files, by, copyMost, copyPart}, nil
 }
 
 // Close ends the connections.
@@ -53,53 +54,17 @@ func (r *Remover) Close() {
 	r.Files.Close()
 }
 
-// Versioned tells whether the bucket of a folder keeps all versions. MinIO can leave folders
-// out; whether this one is left out is not worth a mistake.
-func (r *Remover) Versioned(ctx context.Context, folder string) (bool, error) {
+// Versioned tells whether the bucket of a folder keeps all versions, and whether it may keep some:
+// one that did so once has those of that time. MinIO can leave folders out; whether this one is left
+// out is not worth a mistake. See delta.Remover.
+func (r *Remover) Versioned(ctx context.Context, folder string) (all, some bool, err error) {
 	bucket, _, _ := strings.Cut(folder, "/")
 	config, err := r.by.GetBucketVersioning(ctx, bucket)
 	if err != nil {
-		return false, r.by.explain("read the versioning of bucket "+bucket, err)
+		return false, true, r.by.explain("read the versioning of bucket "+bucket, err)
 	}
-	return config.Enabled() && len(config.ExcludedPrefixes) == 0 && !config.ExcludeFolders, nil
-}
-
-// Copy copies an object within the store.
-func (r *Remover) Copy(ctx context.Context, from, to, tag string) error {
-	bucket, key, _ := strings.Cut(from, "/")
-	target, name, _ := strings.Cut(to, "/")
-	switch _, err := r.by.StatObject(ctx, target, name, minio.StatObjectOptions{}); {
-	case err == nil:
-		return fmt.Errorf("%s: %w", to, fs.ErrExist)
-	case codeOf(err) != minio.NoSuchKey:
-		return r.by.explain("look for "+to, err)
-	}
-	into := minio.CopyDestOptions{Bucket: target, Object: name}
-	_, err := r.by.CopyObject(ctx, into, minio.CopySrcOptions{Bucket: bucket, Object: key, MatchETag: tag})
-	if slices.Contains([]string{"EntityTooLarge", "InvalidRequest"}, codeOf(err)) { // more than 5 GiB: in parts
-		err = r.copyLarge(ctx, into, bucket, key, tag)
-	}
-	switch {
-	case errors.Is(err, fs.ErrInvalid):
-		return err
-	case codeOf(err) == minio.NoSuchKey:
-		return fmt.Errorf("%s: %w", from, fs.ErrNotExist)
-	case codeOf(err) == minio.PreconditionFailed:
-		return fmt.Errorf("%s is not the object that it was: %w", from, fs.ErrInvalid)
-	}
-	return r.explain("copy "+from, err)
-}
-
-// copyLarge copies an object in parts, all of them of what it is now.
-func (r *Remover) copyLarge(ctx context.Context, into minio.CopyDestOptions, bucket, key, tag string) error {
-	now, err := r.by.StatObject(ctx, bucket, key, minio.StatObjectOptions{})
-	if err == nil && tag != "" && now.ETag != tag {
-		err = fmt.Errorf("%s is not the object that it was: %w", key, fs.ErrInvalid)
-	}
-	if err == nil {
-		_, err = r.by.ComposeObject(ctx, into, minio.CopySrcOptions{Bucket: bucket, Object: key})
-	}
-	return err
+	all = config.Enabled() && len(config.ExcludedPrefixes) == 0 && !config.ExcludeFolders
+	return all, config.Status != "", nil
 }
 
 // Remove removes objects of one bucket. In one that keeps versions it leaves a mark for each.
@@ -130,7 +95,7 @@ func (r *Remover) Remove(ctx context.Context, paths []string, done func(path, ma
 	}
 	for one := range results {
 		mark := one.DeleteMarkerVersionID
-		if !one.DeleteMarker || mark == "null" { // where versions are not kept any more, nothing is below it
+		if !one.DeleteMarker || mark == "null" { // by which nobody could tell it from the mark of somebody else
 			mark = ""
 		}
 		done(bucket+"/"+one.ObjectName, mark, r.explain("remove "+one.ObjectName, one.Err))

@@ -26,9 +26,11 @@ func TestRemovers(t *testing.T) {
 	address := enginetest.MinIO(t)
 	for name, test := range map[string]func(*world){
 		"KeyForRemovingIsAnother":             testRemoverNeedsItsKey,
-		"RemovedFilesAreAccountedFor":         testRemoverAccounts,
 		"OnlyMarksAreTakenAway":               testRemoverRecovers,
 		"CopyOverwritesNothing":               testRemoverCopies,
+		"LargeCopyIsMadeOfParts":              testRemoverCopiesInParts,
+		"CopyOfWhatChangesComesToNothing":     testRemoverCopyChanged,
+		"HalfACopyIsGivenUp":                  testRemoverCopyFails,
 		"VersioningIsOnlyWhatKeepsEverything": testRemoverVersioned,
 		"BusyStoreIsSaidToBe":                 testRemoverBusy,
 	} {
@@ -90,7 +92,7 @@ func testRemoverNeedsItsKey(w *world) {
 		w.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Versioned(w.Context(), b.Name+"/"); err == nil || !strings.Contains(err.Error(), "check stores.minio.delete_access_key") {
+	if _, _, err := r.Versioned(w.Context(), b.Name+"/"); err == nil || !strings.Contains(err.Error(), "check stores.minio.delete_access_key") {
 		w.Error(err)
 	}
 	r.Remove(w.Context(), []string{b.Name + "/a"}, func(_, _ string, got error) { err = got })
@@ -106,7 +108,7 @@ func testRemoverAccounts(w *world) {
 	r, b := w.remover(), w.bucket()
 	w.byHand(b, nil)
 	var paths []string
-	for _, key := range append(slices.Clone(oddKeys), "control\x01character") {
+	for _, key := range append(slices.Clone(oddKeys), controlKey) {
 		w.write(b.Name, key, key)
 		paths = append(paths, b.Name+"/"+key)
 	}
@@ -219,20 +221,20 @@ func testRemoverCopies(w *world) {
 	for _, key := range oddKeys {
 		w.write(b.Name, key, key)
 		from, to := b.Name+"/"+key, b.Name+"/t/_flumen_quarantine/run/00001/"+key
-		if err := r.Copy(w.Context(), from, to, w.tagOf(r, from)); err != nil || w.read(r, to) != key {
+		if err := r.Copy(w.Context(), from, to, int64(len(key)), w.tagOf(r, from)); err != nil || w.read(r, to) != key {
 			w.Errorf("%s: %v", key, err)
 		}
-		if err := r.Copy(w.Context(), from, to, ""); !errors.Is(err, fs.ErrExist) {
+		if err := r.Copy(w.Context(), from, to, int64(len(key)), ""); !errors.Is(err, fs.ErrExist) {
 			w.Errorf("%s: %v", key, err)
 		}
 	}
 	from := b.Name + "/t/a b"
 	tag := w.tagOf(r, from)
 	w.write(b.Name, "t/a b", "another")
-	if err := r.Copy(w.Context(), from, b.Name+"/other", tag); !errors.Is(err, fs.ErrInvalid) || w.has(r, b.Name+"/other") {
+	if err := r.Copy(w.Context(), from, b.Name+"/other", 7, tag); !errors.Is(err, fs.ErrInvalid) || w.has(r, b.Name+"/other") {
 		w.Error(err)
 	}
-	if err := r.Copy(w.Context(), b.Name+"/none", b.Name+"/other", ""); !errors.Is(err, fs.ErrNotExist) {
+	if err := r.Copy(w.Context(), b.Name+"/none", b.Name+"/other", 1, ""); !errors.Is(err, fs.ErrNotExist) {
 		w.Error(err)
 	}
 }
@@ -241,22 +243,22 @@ func testRemoverVersioned(w *world) {
 	r, b := w.remover(), w.bucket()
 	w.byHand(b, nil)
 	for _, one := range []struct {
-		config minio.BucketVersioningConfiguration
-		want   bool
+		config    minio.BucketVersioningConfiguration
+		all, some bool
 	}{
-		{minio.BucketVersioningConfiguration{}, false},
-		{minio.BucketVersioningConfiguration{Status: minio.Enabled}, true},
-		{minio.BucketVersioningConfiguration{Status: minio.Enabled, ExcludedPrefixes: []minio.ExcludedPrefix{{Prefix: "*/_temporary"}}}, false},
-		{minio.BucketVersioningConfiguration{Status: minio.Enabled, ExcludeFolders: true}, false},
-		{minio.BucketVersioningConfiguration{Status: minio.Suspended}, false},
+		{minio.BucketVersioningConfiguration{}, false, false},
+		{minio.BucketVersioningConfiguration{Status: minio.Enabled}, true, true},
+		{minio.BucketVersioningConfiguration{Status: minio.Enabled, ExcludedPrefixes: []minio.ExcludedPrefix{{Prefix: "*/_temporary"}}}, false, true},
+		{minio.BucketVersioningConfiguration{Status: minio.Enabled, ExcludeFolders: true}, false, true},
+		{minio.BucketVersioningConfiguration{Status: minio.Suspended}, false, true},
 	} {
 		if one.config.Status != "" {
 			if err := w.hand.SetBucketVersioning(w.Context(), b.Name, one.config); err != nil {
 				w.Fatal(err)
 			}
 		}
-		if have, err := r.Versioned(w.Context(), b.Name+"/t/"); have != one.want || err != nil {
-			w.Errorf("%+v: %t %v", one.config, have, err)
+		if all, some, err := r.Versioned(w.Context(), b.Name+"/t/"); all != one.all || some != one.some || err != nil {
+			w.Errorf("%+v: %t %t %v", one.config, all, some, err)
 		}
 	}
 	// What is removed now is lost, and is said to have left no mark.

@@ -49,7 +49,7 @@ func TestWaitingForAStoreEndsWithTheTier(t *testing.T) {
 	})
 	target.remember(spec.Desired{Project: "p"})
 	over := errors.New("the tier was not ready in time")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, over)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, over)
 	defer cancel()
 	err := target.Apply(ctx, plan.Create{Want: bucket}, nobody{})
 	if !errors.Is(err, over) || !strings.Contains(err.Error(), "Please reduce your request rate") {

@@ -30,6 +30,7 @@ func TestBucketsOfVersityGW(t *testing.T) {
 		"WrongKeysMakeBucketsUnseen":           testWrongKeys,
 		"StoreOfAServiceIsFound":               testService,
 		"StoreWithTLSHasToBeTrusted":           testTLS,
+		"LongListsAreWhole":                    testLongListsAreWhole,
 		"UsersAreRefusedByName":                testUsersOfVersityGW,
 		"UsageIsNotAskedFor":                   testUsageElsewhere,
 	} {

@@ -14,6 +14,11 @@ import (
 // glances, and no longer than servers keep theirs.
 const idleFor = 30 * time.Second
 
+// mostIdle is how many connections to a store are kept that nobody uses for a moment: as many as a plan of its tables has
+// requests under way, 64 commits of a log and 16 pages of a list. To open one again takes longer than to ask, by TLS
+// most of all.
+const mostIdle = 80
+
 // way is how requests get to a store. It is kept from one look to the next, with the
 // connections that are open: to open them costs more than a question.
 type way struct {
@@ -47,7 +52,7 @@ func newWay(s *spec.Store, addresses []string) *http.Transport {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig: &tls.Config{RootCAs: authorities(s)}, TLSHandshakeTimeout: dialTimeout,
-		MaxIdleConnsPerHost: atOnce, IdleConnTimeout: idleFor,
+		MaxIdleConnsPerHost: mostIdle, IdleConnTimeout: idleFor,
 	}
 	if len(addresses) > 0 {
 		transport.Proxy, transport.DialContext = nil, dialFirst(addresses)

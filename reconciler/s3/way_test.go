@@ -2,12 +2,17 @@ package s3
 
 import (
 	"context"
+	"encoding/pem"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -38,7 +43,7 @@ func countingStore(t *testing.T) (*counting, *Target, spec.Desired) {
 	}
 	c.Start()
 	t.Cleanup(func() { c.CloseClientConnections(); c.Close() })
-	store := &spec.Store{Name: "s", Endpoint: c.Listener.Addr().String(), AccessKey: spec.Plain("k"), SecretKey: spec.Sensitive("s"), Timeout: time.Second}
+	store := &spec.Store{Name: "s", Endpoint: c.Listener.Addr().String(), AccessKey: spec.Plain("k"), SecretKey: spec.Sensitive("s"), Timeout: 4 * time.Second}
 	return c, New(nil), wanting(&spec.Bucket{Key: "lake", Name: "lake", Store: store})
 }
 
@@ -65,6 +70,59 @@ func TestLooksShareTheirConnections(t *testing.T) {
 	}
 	if n := c.opened.Load(); n != 1 { // a bucket is asked for when the list is there
 		t.Errorf("%d connections were opened", n)
+	}
+}
+
+// TestRequestsOfAPlanKeepTheirConnections: as many as are under way at once, when the next ones follow.
+func TestRequestsOfAPlanKeepTheirConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	come, leave := make(chan bool), make(chan bool)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		come <- true
+		<-leave
+		rw.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		_, _ = rw.Write([]byte("{}"))
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	f, err := New(nil).Files(t.Context(), "project", &spec.Store{
+		Name: "s", Endpoint: server.Listener.Addr().String(), Secure: true, CA: ca, AccessKey: spec.Plain("k"), SecretKey: spec.Sensitive("s"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 3 {
+		var g errgroup.Group
+		for range mostIdle {
+			g.Go(func() error {
+				r, err := f.Get(t.Context(), "lake/a")
+				if err != nil {
+					return err
+				}
+				_, err = io.ReadAll(r)
+				return errors.Join(err, r.Close())
+			})
+		}
+		for range mostIdle {
+			<-come
+		}
+		for range mostIdle {
+			leave <- true
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := opened.Load(); n != mostIdle {
+		t.Errorf("%d connections were opened for %d requests at once", n, mostIdle)
 	}
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	// Notified counts notifications that were taken, and those that were dropped. Nil: nobody
 	// is to be told anything.
 	Notified func() (sent, dropped int)
+	// Tables gives what the last look at Delta tables came to; nil until there was one. It is asked
+	// at each request for metrics. Nil: there are no tables.
+	Tables func() *Tables
 }
 
 // Board keeps what is shown. Its methods may be called from any goroutine.

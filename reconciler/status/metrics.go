@@ -110,6 +110,7 @@ func (b *Board) register() {
 var levels = []*prometheus.Desc{
 	ready, tierReady, inSync, resources, differences, bucketBytes, bucketObjects, heldSteps, closed, driftStart, lastLook,
 	build, revision, holds, paused, enforced, quarantined, quarantine, degraded, sourceGood, fetched, notified, reportMade,
+	tablesLook, tables, tablesUnseen, tablesFindings, tablesBytes, tablesFiles, tableStanding, tableBytes, tableFiles,
 }
 
 // Describe names the metrics that Collect gives.
@@ -132,6 +133,11 @@ func (b *Board) Collect(to chan<- prometheus.Metric) {
 		sent, dropped := b.options.Notified()
 		g.count(notified, sent, "sent")
 		g.count(notified, dropped, "dropped")
+	}
+	if b.options.Tables != nil {
+		if t := b.options.Tables(); t != nil {
+			g.tables(t)
+		}
 	}
 	if standing, ok := b.options.Standing(); ok {
 		g.standing(standing)

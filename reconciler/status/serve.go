@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -76,21 +75,20 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		Handler: handler, ReadHeaderTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idle,
 		MaxHeaderBytes: mostHeaders, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	var stopping sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() {
-		defer stopping.Done()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // at once, if ctx is done by now
+		defer close(stopped)
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 		defer cancel()
 		if server.Shutdown(ending) != nil {
 			server.Close()
 		}
 	})
-	stopping.Add(1)
 	err := server.Serve(listener)
 	if stop() { // it has failed by itself
 		return err
 	}
-	stopping.Wait()
+	<-stopped
 	return nil
 }
 

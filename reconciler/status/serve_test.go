@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,4 +160,26 @@ func TestServingEndsThoughAClientHangs(t *testing.T) {
 	if _, err := net.Dial("tcp", address); err == nil {
 		t.Error("the port is still open")
 	}
+}
+
+// An agent may be told to end before its page is served.
+func TestPageThatIsServedTooLateEndsInOrder(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var all sync.WaitGroup // so many that one is held up at the worst moment
+	for range 100 {
+		all.Go(func() {
+			for range 50 {
+				listener, err := status.Listen(t.Context(), "127.0.0.1:0", status.Certificate{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := status.Serve(ctx, listener, http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

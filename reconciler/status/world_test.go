@@ -48,8 +48,14 @@ func run(t *testing.T, at time.Time, observed string) report.Report {
 // board is one of an agent that says this of itself.
 func board(s status.Standing) *status.Board {
 	return status.New(status.Options{Version: "v1.2.3", Standing: func() (status.Standing, bool) { return s, s.Verdict != "" },
-		Notified: func() (sent, dropped int) { return 3, 1 }})
+		Notified: func() (sent, dropped int) { return 3, 1 }, Tables: func() *status.Tables { return lookedAt }})
 }
+
+// lookedAt is what a look at tables came to that are not all well.
+var lookedAt = &status.Tables{At: noon.Add(10 * time.Minute), Unseen: 1, All: []status.Table{
+	{Name: "bronze.events", Standing: status.TableReclaimable, Findings: map[string]int{"note": 2}, Holds: map[string]status.Amount{"live": {Files: 310, Bytes: 4000}, "can_go": {Files: 1204, Bytes: 9000}}},
+	{Name: "silver.orders", Standing: status.TableRefused, Findings: map[string]int{"note": 1, "refuse": 1}, Holds: map[string]status.Amount{"live": {Files: 7, Bytes: 70}, "can_go": {}}},
+}}
 
 // good is what an agent says that is well.
 var good = status.Standing{

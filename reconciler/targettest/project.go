@@ -35,7 +35,7 @@ func (s Suite) project(t *testing.T, suffix string) *project {
 // container is the name on the engine of a service's first instance.
 func (p *project) container(service string) string { return p.name + "-" + service + "-1" }
 
-// service is one that becomes healthy within a second.
+// service is one that becomes healthy about a second after its start.
 func (p *project) service(name string) *spec.Service {
 	return &spec.Service{
 		Name: name, Number: 1, Container: p.container(name), Image: p.suite.Image,
@@ -62,7 +62,7 @@ func (p *project) exits(name string, code int) *spec.Service {
 func health(args ...string) *spec.Health {
 	return &spec.Health{
 		Test:     append([]string{"CMD", "/sleeper"}, args...),
-		Interval: 200 * time.Millisecond, Timeout: 5 * time.Second, Retries: 3,
+		Interval: time.Second, Timeout: 30 * time.Second, Retries: 3,
 	}
 }
 

@@ -119,6 +119,8 @@ func (c *conversion) checkDepends(s types.ServiceConfig) {
 		_, active := c.services[name]
 		disabled, known := c.project.DisabledServices[name]
 		switch {
+		case active && name == c.spark:
+			c.fault(at, "", "service %q depends on %q, which runs only when retention needs Spark", s.Name, name)
 		case active && c.joined.tierOf[name] > c.joined.tierOf[s.Name]:
 			c.fault(at, "move one of them", "service %q is in tier %q and depends on %q of the higher tier %q",
 				s.Name, c.tierName(s.Name), name, c.tierName(name))

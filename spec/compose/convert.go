@@ -13,6 +13,7 @@ import (
 // convert makes resources of the project, tier by tier.
 func (l *load) convert(p *types.Project) {
 	c := &conversion{load: l, project: p, jobs: map[string]bool{}, services: map[string]types.ServiceConfig{}}
+	c.takeSpark()
 	c.resolveEnvironments()
 	c.findJobs()
 	l.check(c)
@@ -89,6 +90,7 @@ type conversion struct {
 	stores   map[string]*spec.Store
 	buckets  map[int][]spec.Resource // by tier
 	access   map[int][]spec.Resource // by tier
+	spark    string                  // the service that is run only when Spark is needed, or ""
 }
 
 // names of the active services, in order.
@@ -96,7 +98,7 @@ func (c *conversion) names() []string { return slices.Sorted(maps.Keys(c.service
 
 // in are the names of the active services of a tier.
 func (c *conversion) in(tier int) []string {
-	return slices.DeleteFunc(c.names(), func(name string) bool { return c.joined.tierOf[name] != tier })
+	return slices.DeleteFunc(c.names(), func(name string) bool { return c.joined.tierOf[name] != tier || name == c.spark })
 }
 
 // tier makes the resources of one: images, networks and volumes that no lower tier uses,
@@ -108,8 +110,12 @@ func (c *conversion) tier(i int, used map[spec.Ref]bool) []spec.Resource {
 			services = append(services, s)
 		}
 	}
+	needing := services
+	if one := c.Desired.Retention.Spark.Service; one != nil && c.joined.tierOf[one.Name] == i {
+		needing = append(slices.Clone(services), one) // it does not run, and has to be able to
+	}
 	for _, kind := range []spec.Kind{spec.KindImage, spec.KindNetwork, spec.KindVolume} {
-		for _, ref := range neededBy(services, kind) {
+		for _, ref := range neededBy(needing, kind) {
 			needs = append(needs, c.firstUse(ref, used)...)
 		}
 	}

@@ -21,12 +21,6 @@ type root struct {
 	Windows   []window          `yaml:"windows"`
 }
 
-// unsupported are attributes below other keys that this version cannot act on.
-var unsupported = []string{
-	"retention.unsafe", "retention.defaults.keep_streams", "retention.rules.[].keep_streams",
-	"retention.defaults.delegate_above", "retention.rules.[].delegate_above",
-}
-
 type tier struct {
 	Name     string    `yaml:"name"`
 	Timeout  string    `yaml:"timeout"`
@@ -122,6 +116,8 @@ type retention struct {
 	Window    string          `yaml:"window"`
 	Discover  []discover      `yaml:"discover"`
 	Metastore *metastore      `yaml:"metastore"`
+	Spark     *spark          `yaml:"spark"`
+	Quiet     []window        `yaml:"quiet"`
 	Defaults  retentionRule   `yaml:"defaults"`
 	Rules     []retentionRule `yaml:"rules"`
 	Unsafe    unsafe          `yaml:"unsafe"`
@@ -136,6 +132,11 @@ type metastore struct {
 	Service string `yaml:"service"`
 	Port    int    `yaml:"port"`
 	URI     string `yaml:"uri"`
+}
+
+type spark struct {
+	Service string `yaml:"service"`
+	Timeout string `yaml:"timeout"`
 }
 
 // retentionRule has a pointer where nothing is not the same as zero.
@@ -219,9 +220,6 @@ var rootShape = sync.OnceValue(func() *shape {
 	describe(s, reflect.TypeFor[root]())
 	one := s.keys["tiers"].items
 	one.keys["services"], one.keys["include"] = compose.keys["services"], compose.keys["include"]
-	for _, path := range unsupported {
-		s.at(path).supported = false
-	}
 	return s
 })
 

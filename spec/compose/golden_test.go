@@ -161,6 +161,12 @@ func writeRetention(b *bytes.Buffer, r spec.Retention) {
 		return
 	}
 	fmt.Fprintf(b, "retention at %q in %q for %s, metastore %q\n", r.Schedule, r.Timezone, spec.Span(r.Window), r.Metastore)
+	if s := r.Spark; s.Service != nil {
+		fmt.Fprintf(b, "  spark by %s of %s, for %s: %v\n", s.Service.Container, s.Service.Image, s.Timeout, s.Service.Fields().Names())
+	}
+	for _, w := range r.Quiet {
+		fmt.Fprintf(b, "  quiet: deny %v, %q in %q for %s\n", w.Deny, w.Begins, w.Timezone, w.Lasts)
+	}
 	fmt.Fprintf(b, "  %s\n", r)
 	for _, rule := range r.Rules {
 		fmt.Fprintf(b, "  %s\n", rule)

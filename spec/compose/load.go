@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
@@ -37,6 +38,9 @@ type Options struct {
 	CheckSchedule func(text string) error
 	// CheckWindow says what is wrong with a window; nil: any is taken.
 	CheckWindow func(spec.Window) error
+	// MeetsQuiet tells whether a look at tables on the schedule of a project ever begins while nobody
+	// writes them, and how much later than the schedule says they begin; nil: some do.
+	MeetsQuiet func(project string, r spec.Retention) (later time.Duration, meets bool)
 }
 
 // Loaded is what a spec says and what it was made of. When Load fails, Warnings,

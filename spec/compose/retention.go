@@ -22,9 +22,17 @@ func (c *conversion) readRetention() {
 	for i := range r.Discover {
 		one.Discover = append(one.Discover, c.discovery(i, one.Discover))
 	}
+	c.Desired.Retention.Discover = one.Discover
+	if r.Unsafe.AllowBelow7d {
+		c.fault(c.rootPlace("retention", "unsafe", "allow_below_7d"), "remove unsafe, and write 7d or more", "nothing lets files go that left their table less than %s ago: what a writer has not committed yet looks like garbage to everybody", spec.Span(spec.Floor))
+	}
 	if r.Metastore != nil {
 		one.Metastore = c.metastore(*r.Metastore)
 	}
+	if r.Spark != nil {
+		one.Spark = c.readSpark(*r.Spark)
+	}
+	one.Quiet = c.quiet(r.Quiet)
 	one.Defaults = c.retentionRule(r.Defaults, one.Defaults, "retention", "defaults")
 	if len(r.Defaults.Match) > 0 || r.Defaults.Exclude {
 		c.fault(c.rootPlace("retention", "defaults"), "write a rule", "the defaults are for all tables: match and exclude belong to rules")
@@ -36,6 +44,7 @@ func (c *conversion) readRetention() {
 		c.checkReach(next, one, at)
 		one.Rules = append(one.Rules, next)
 	}
+	c.checkQuiet(one)
 	if (len(one.Rules) > 0 || one.Schedule != "") && len(one.Discover) == 0 {
 		c.fault(c.rootPlace("retention"), "write discover: [{store: NAME, prefix: BUCKET/FOLDER}]", "retention does not say where the tables are")
 	}

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,15 @@ func (c *conversion) retentionRule(says retentionRule, base spec.RetentionRule, 
 		one.KeepVersions = slices.Sorted(slices.Values(says.KeepVersions))
 		if len(one.KeepVersions) > 0 && one.KeepVersions[0] < 0 {
 			c.fault(r.at("keep_versions"), "", "%d is not a version of a table", one.KeepVersions[0])
+		}
+	}
+	if says.KeepStreams != nil {
+		one.KeepStreams = nil
+		for i, text := range says.KeepStreams {
+			at := c.rootPlace(append(slices.Clone(path), "keep_streams", strconv.Itoa(i))...)
+			if s, ok := c.stream(c.substitute(text, c.env, at), at); ok {
+				one.KeepStreams = append(one.KeepStreams, s)
+			}
 		}
 	}
 	return one
@@ -74,16 +84,44 @@ func (r ruleReading) words(one *spec.RetentionRule) {
 	if foreign := choice(one.ForeignFiles, "delete", "report"); word(r, "foreign_files", r.says.ForeignFiles, &foreign, "report", "delete") {
 		one.ForeignFiles = foreign == "delete"
 	}
-	engine := "native"
-	word(r, "engine", r.says.Engine, &engine, "native", "spark")
-	for _, only := range []struct{ key, text, refused, says string }{
-		{"properties", r.says.Properties, "enforce", "only reports"},
-		{"engine", r.says.Engine, "spark", "only reports"},
-		{"vacuum", r.says.Vacuum, "lite", "always lists all files of a table"},
-	} {
-		if only.text == only.refused {
-			r.fault(r.at(only.key), "", "%s: %s: this version of flumen-agent %s", only.key, only.text, only.says)
+	r.spark(one)
+}
+
+// spark reads which tables Spark acts on.
+func (r ruleReading) spark(one *spec.RetentionRule) {
+	engine := ""
+	if word(r, "engine", r.says.Engine, &engine, "native", "spark") {
+		one.SparkFrom = map[string]int64{"native": 0, "spark": 1}[engine]
+	}
+	if above := r.says.DelegateAbove; above != nil {
+		switch {
+		case *above < 1:
+			r.fault(r.at("delegate_above"), "write engine: spark for all tables", "%d is not a number of files", *above)
+		case engine == "spark":
+			r.fault(r.at("delegate_above"), "keep one of them", "engine: spark is for tables of any size, and delegate_above for large ones")
 		}
+		one.SparkFrom = *above + 1
+	}
+	if one.Vacuum == spec.VacuumLite && one.SparkFrom > 0 {
+		if engine == "spark" || r.says.DelegateAbove != nil {
+			r.fault(r.at("vacuum"), "keep one of them", "vacuum: lite removes what the log names, and a VACUUM of Spark all that it does not")
+		}
+		one.SparkFrom = 0
+	}
+	for _, one := range []struct {
+		key, says string
+		asks      bool
+	}{
+		{"properties", "properties: enforce", r.says.Properties == "enforce"},
+		{"engine", "engine: spark", engine == "spark"},
+		{"delegate_above", "delegate_above", r.says.DelegateAbove != nil},
+	} {
+		if one.asks && r.root.Retention.Spark == nil {
+			r.fault(r.at(one.key), "write retention.spark: {service: NAME}", "%s needs Spark, and nothing says which service knows it", one.says)
+		}
+	}
+	if r.says.Properties == "enforce" && len(r.root.Retention.Quiet) == 0 {
+		r.fault(r.at("properties"), `write retention.quiet, as in [{allow: "0 2 * * 0", duration: 2h}]`, "properties are set while nobody writes tables, and nothing says when that is")
 	}
 }
 

@@ -72,6 +72,7 @@ type Checkpoint struct {
 	Sidecars    int    // how many; 0 in V2: the top holds everything
 	SidecarPath string // a folder before the names of sidecars
 	Classic     bool   // of V2: the top is called as the classic kind
+	Share       bool   // of V2: a sidecar that holds the same already serves for it too
 }
 
 // Checkpoint writes one of the newest version.
@@ -144,21 +145,42 @@ func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	if c.Sidecars == 0 {
 		top = append(top, files...)
 	}
+	var beside []string
 	for i := range c.Sidecars {
 		from, to := i*len(files)/c.Sidecars, (i+1)*len(files)/c.Sidecars
-		file := t.uuid() + ".parquet"
 		content := Parquet(files[from:to])
-		t.Store.Put(t.LogPath("_sidecars/"+file), content, c.At)
+		file := t.sidecar(c, content)
+		beside = append(beside, t.LogPath("_sidecars/"+file))
 		top = append(top, row{Sidecar: &sidecarRow{c.SidecarPath + file, int64(len(content))}})
 	}
+	content := Parquet(top)
 	switch {
 	case c.Classic:
-		t.Store.Put(t.LogPath(name+".parquet"), Parquet(top), c.At)
+		name += ".parquet"
 	case c.V2 == "json":
-		t.Store.Put(t.LogPath(name+"."+t.uuid()+".json"), lines(top), c.At)
+		name, content = name+"."+t.uuid()+".json", lines(top)
 	default:
-		t.Store.Put(t.LogPath(name+"."+t.uuid()+".parquet"), Parquet(top), c.At)
+		name += "." + t.uuid() + ".parquet"
 	}
+	t.Store.Put(t.LogPath(name), content, c.At)
+	t.Sidecars[t.LogPath(name)] = beside
+}
+
+// sidecar is the name of one with some content, which is written unless one of those that are there
+// has it and serves.
+func (t *Table) sidecar(c Checkpoint, content string) string {
+	if c.Share {
+		for _, path := range slices.Sorted(maps.Keys(t.beside)) {
+			if t.Store.Has(path) && t.Store.Read(path) == content {
+				return t.beside[path]
+			}
+		}
+	}
+	file := t.uuid() + ".parquet"
+	path := t.LogPath("_sidecars/" + file)
+	t.Store.Put(path, content, c.At)
+	t.beside[path] = file
+	return file
 }
 
 // Parquet writes rows as Spark does.

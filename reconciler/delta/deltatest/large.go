@@ -18,15 +18,16 @@ import (
 // Large is a table for measurements, of any size. The same values make the same table. The first half of its
 // commits adds the files that are removed later, the rest of it those that stay.
 type Large struct {
-	Live       int // files of the newest version
-	Dead       int // files that were removed long ago, and are still there
-	Orphans    int // files that no version ever knew
-	Commits    int // how many versions
-	Checkpoint int // the version that has a checkpoint; 0: none has
-	Days       int // folders of the first level
-	Hours      int // folders in each of them; 0: there is no second level
-	Vectors    int // every so many live files have a deletion vector; 0: none has
-	Sidecars   int // of the checkpoint, which is a V2 then; 0: it is a classic one
+	Live       int  // files of the newest version
+	Dead       int  // files that were removed long ago, and are still there
+	Orphans    int  // files that no version ever knew
+	Commits    int  // how many versions
+	Checkpoint int  // the version that has a checkpoint; 0: none has
+	Days       int  // folders of the first level
+	Hours      int  // folders in each of them; 0: there is no second level
+	Vectors    int  // every so many live files have a deletion vector; 0: none has
+	Sidecars   int  // of the checkpoint, which is a V2 then; 0: it is a classic one
+	Trimmed    bool // the log begins with the checkpoint
 	Now        time.Time
 }
 
@@ -182,7 +183,11 @@ func (l Large) Log(each func(name string, content []byte, written time.Time) err
 	if l.Commits < 3 {
 		return errors.New("a large table has three versions at least")
 	}
-	for version := range l.Commits {
+	first := 0
+	if l.Trimmed {
+		first = l.Checkpoint
+	}
+	for version := first; version < l.Commits; version++ {
 		name := fmt.Sprintf("%020d.json", version)
 		if err := each(name, []byte(l.commit(version)), l.at(version)); err != nil {
 			return err

@@ -41,17 +41,17 @@ func (s *Store) Clone() *Store {
 }
 
 // Versioned implements delta.Remover.
-func (s *Store) Versioned(context.Context, string) (bool, error) {
+func (s *Store) Versioned(context.Context, string) (all, some bool, err error) {
 	if err := s.call("versioned", ""); err != nil {
-		return false, err
+		return false, true, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.versions != nil, nil
+	return s.versions != nil, s.versions != nil, nil
 }
 
 // Copy implements delta.Remover.
-func (s *Store) Copy(_ context.Context, from, to, tag string) error {
+func (s *Store) Copy(_ context.Context, from, to string, _ int64, tag string) error {
 	if err := s.call("copy", from); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // Store is one in memory. It may be used by many at a time.
 type Store struct {
 	Now time.Time
-	// Fail is asked before each call, with "list", "walk" (a deep list), "get", "versioned",
+	// Fail is asked before each call, with "list", "walk" (a deep list), "get", "stat", "versioned",
 	// "copy", "remove" (of many), "removing" (of one of them) or "recover" and a path; nil:
 	// nothing fails.
 	Fail func(call, path string) error
@@ -77,12 +77,13 @@ func (s *Store) Touch(path string, written time.Time) {
 	s.files[path] = one
 }
 
-// Overwrite changes the content of a file and nothing else of it.
+// Overwrite writes a file again, with other content: nothing but its tag shows that.
 func (s *Store) Overwrite(path string, change func(string) string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.files[path]
-	one.content = []byte(change(string(one.content)))
+	s.serial++
+	one.content, one.serial = []byte(change(string(one.content))), s.serial
 	s.files[path] = one
 }
 
@@ -193,6 +194,20 @@ func (s *Store) List(ctx context.Context, folder string, deep bool, each func(st
 	return nil
 }
 
+// ListAfter lists as List does, what comes after a name. See delta.Ordered. It is asked for as a list, and counted
+// as "after" too.
+func (s *Store) ListAfter(ctx context.Context, folder, after string, each func(string, int64, time.Time, string) error) error {
+	s.mu.Lock()
+	s.Calls["after"]++
+	s.mu.Unlock()
+	return s.List(ctx, folder, false, func(path string, size int64, written time.Time, tag string) error {
+		if path <= folder+after {
+			return nil
+		}
+		return each(path, size, written, tag)
+	})
+}
+
 // Get reads a file. See delta.Store.
 func (s *Store) Get(_ context.Context, path string) (io.ReadCloser, error) {
 	if err := s.call("get", path); err != nil {
@@ -209,3 +224,17 @@ func (s *Store) Get(_ context.Context, path string) (io.ReadCloser, error) {
 
 // Clock is the store's.
 func (s *Store) Clock() time.Time { return s.Now }
+
+// Stat looks for a file. See delta.Store.
+func (s *Store) Stat(_ context.Context, path string) (size int64, written time.Time, tag string, err error) {
+	if err := s.call("stat", path); err != nil {
+		return 0, time.Time{}, "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, ok := s.files[path]
+	if !ok {
+		return 0, time.Time{}, "", fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	return one.size, one.written, one.tag(), nil
+}

@@ -28,8 +28,11 @@ type Table struct {
 	State      map[ID]File     // what is live, by path and vector
 	Tombstones map[ID]Deletion // what was removed
 	Past       []Past          // every version
+	// Sidecars are where those of each checkpoint of the new kind are, by where that is.
+	Sidecars map[string][]string
 
-	uuids int // how many were given
+	uuids  int               // how many were given
+	beside map[string]string // names of sidecars, by where they are
 }
 
 // Past is one version.
@@ -74,7 +77,7 @@ type Protocol struct {
 func (s *Store) Table(folder string) *Table {
 	return &Table{
 		Store: s, Folder: folder, Version: -1, Protocol: Protocol{Reader: 1, Writer: 2}, Properties: map[string]string{},
-		State: map[ID]File{}, Tombstones: map[ID]Deletion{},
+		State: map[ID]File{}, Tombstones: map[ID]Deletion{}, Sidecars: map[string][]string{}, beside: map[string]string{},
 	}
 }
 

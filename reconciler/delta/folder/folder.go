@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,58 +19,6 @@ type Store struct{ root string }
 
 // New makes a store of a folder, which is an absolute path.
 func New(root string) *Store { return &Store{root} }
-
-// List walks a folder. See delta.Store.
-func (s *Store) List(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time, string) error) error {
-	if _, err := os.Stat(s.root); err != nil {
-		return fmt.Errorf("list %s: %w", s.root, err) // an empty store is not one that is gone
-	}
-	return s.walk(ctx, folder, deep, each)
-}
-
-func (s *Store) walk(ctx context.Context, folder string, deep bool, each func(string, int64, time.Time, string) error) error {
-	entries, err := os.ReadDir(filepath.Join(s.root, filepath.FromSlash(folder)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("list %s: %w", folder, err)
-	}
-	for _, e := range entries {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		path := folder + e.Name()
-		switch {
-		case e.IsDir() && deep:
-			err = s.walk(ctx, path+"/", deep, each)
-		case e.IsDir():
-			err = each(path+"/", 0, time.Time{}, "")
-		default:
-			err = s.file(path, e, each)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) file(path string, e fs.DirEntry, each func(string, int64, time.Time, string) error) error {
-	info, err := e.Info()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it went while the folder was read
-	}
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", path, err)
-	}
-	return each(path, info.Size(), info.ModTime(), tagOf(info))
-}
-
-// tagOf is another one when a file was written again.
-func tagOf(i fs.FileInfo) string {
-	return strconv.FormatInt(i.Size(), 36) + "-" + strconv.FormatInt(i.ModTime().UnixNano(), 36)
-}
 
 // Get opens a file.
 func (s *Store) Get(_ context.Context, path string) (io.ReadCloser, error) {
@@ -83,3 +31,39 @@ func (s *Store) Get(_ context.Context, path string) (io.ReadCloser, error) {
 
 // Clock is that of this machine.
 func (s *Store) Clock() time.Time { return time.Now() }
+
+// Stat looks at one file. See delta.Store.
+func (s *Store) Stat(_ context.Context, path string) (size int64, written time.Time, tag string, err error) {
+	if !filepath.IsLocal(filepath.FromSlash(path)) {
+		return 0, time.Time{}, "", fmt.Errorf("%s leads out of the store: %w", path, fs.ErrNotExist)
+	}
+	if _, err := os.Stat(s.root); err != nil {
+		return 0, time.Time{}, "", fmt.Errorf("look at %s: %v", s.root, err) // an empty store is not one that is gone
+	}
+	info, err := s.lstat(path)
+	if errors.Is(err, syscall.ENAMETOOLONG) {
+		err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	if err != nil {
+		return 0, time.Time{}, "", fmt.Errorf("look at %s: %w", path, err)
+	}
+	return info.Size(), info.ModTime(), tagOf(info.Size(), info.ModTime()), nil
+}
+
+// lstat looks at a file that no link leads to, as a walk does.
+func (s *Store) lstat(path string) (info fs.FileInfo, err error) {
+	at := s.root
+	for i, part := range strings.Split(path, "/") {
+		if i > 0 && !info.IsDir() {
+			return nil, fs.ErrNotExist
+		}
+		at = filepath.Join(at, part)
+		if info, err = os.Lstat(at); err != nil {
+			return nil, err
+		}
+	}
+	if info.IsDir() {
+		return nil, fs.ErrNotExist
+	}
+	return info, nil
+}

@@ -11,17 +11,19 @@ import (
 )
 
 // Versioned implements delta.Remover: a folder keeps no versions.
-func (s *Store) Versioned(context.Context, string) (bool, error) { return false, nil }
+func (s *Store) Versioned(context.Context, string) (all, some bool, err error) {
+	return false, false, nil
+}
 
 // Copy gives a file a second name, which takes no room and overwrites nothing. See delta.Remover.
 // What is a link on the way to a file is followed only within the store.
-func (s *Store) Copy(_ context.Context, from, to, tag string) error {
+func (s *Store) Copy(_ context.Context, from, to string, _ int64, tag string) error {
 	return s.in(func(root *os.Root) error {
 		info, err := root.Lstat(filepath.FromSlash(from))
 		switch {
 		case err != nil:
 			return err
-		case tag != "" && tagOf(info) != tag || !info.Mode().IsRegular():
+		case tag != "" && tagOf(info.Size(), info.ModTime()) != tag || !info.Mode().IsRegular():
 			return fmt.Errorf("%s is not the file that it was: %w", from, fs.ErrInvalid)
 		}
 		target := filepath.FromSlash(to)

@@ -39,21 +39,42 @@ type conn struct {
 }
 
 // Tables are all tables of its default catalog, in no order. It is all of them or an error.
-func (m *Metastore) Tables(ctx context.Context) ([]proof.Entry, error) {
-	c, err := m.connect(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, cause
-	}
+func (m *Metastore) Tables(ctx context.Context) (all []proof.Entry, err error) {
+	err = m.session(ctx, func(c *conn) error {
+		all, err = c.entries()
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return all, nil
+}
+
+// Answers asks it for the least that it can only know from its database. The error says why it gave no
+// answer.
+func (m *Metastore) Answers(ctx context.Context) error {
+	return m.session(ctx, func(c *conn) error {
+		_, err := c.databases()
+		return err
+	})
+}
+
+// session asks something by a connection of its own.
+func (m *Metastore) session(ctx context.Context, ask func(*conn) error) error {
+	c, err := m.connect(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	all, err := c.entries()
+	err = ask(c)
 	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause
+		return cause
 	}
-	return all, err
+	return err
 }
 
 func (m *Metastore) connect(ctx context.Context) (*conn, error) {

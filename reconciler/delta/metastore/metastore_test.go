@@ -142,6 +142,24 @@ func TestMetastoreThatIsNotThereIsAnError(t *testing.T) {
 	if _, err := at().Tables(t.Context()); err == nil || !strings.Contains(err.Error(), "does not run") {
 		t.Error(err)
 	}
+	if err := at(l.Addr().String()).Answers(t.Context()); err == nil || !strings.Contains(err.Error(), "connect to it") {
+		t.Error(err)
+	}
+}
+
+func TestMetastoreThatKnowsItsDatabasesAnswers(t *testing.T) {
+	b, err := os.ReadFile(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := says(t, b).Answers(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for n := range len(reply(0)) {
+		if err := says(t, b[:n]).Answers(t.Context()); err == nil {
+			t.Errorf("it broke off after %d bytes", n)
+		}
+	}
 }
 
 func TestWhatIsNoMetastoreIsSaidToBeNone(t *testing.T) {

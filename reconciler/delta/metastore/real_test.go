@@ -209,6 +209,11 @@ func TestMetastore(t *testing.T) {
 			t.Error(one, there, err)
 		}
 	})
+	t.Run("MetastoreThatIsWellAnswers", func(t *testing.T) {
+		if err := at(h.address).Answers(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("TablesOfManyBatchesAreAllThere", func(t *testing.T) {
 		h.database("many")
 		for i := range 2*batch + 1 {
@@ -226,6 +231,9 @@ func TestMetastore(t *testing.T) {
 		m.Timeout = 3 * time.Second
 		if all, err := m.Tables(t.Context()); err == nil {
 			t.Errorf("%d tables, and no error", len(all))
+		}
+		if err := m.Answers(t.Context()); err == nil {
+			t.Error("it answers")
 		}
 	})
 }

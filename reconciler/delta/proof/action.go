@@ -29,7 +29,7 @@ type Metadata struct {
 	Properties       Properties
 }
 
-// Commit is one version's actions.
+// Commit is one version's actions, or a part of them.
 type Commit struct {
 	Version  int64
 	Adds     []Add
@@ -40,6 +40,9 @@ type Commit struct {
 	Info     Info
 	// Unreadable says which action makes the commit one that cannot be trusted, or "".
 	Unreadable string
+	// More tells that the version is told of in parts, and that this is not the last one: each has some of the
+	// files, those that it adds first, and all else.
+	More bool
 }
 
 // Info is what the writer says about a commit.

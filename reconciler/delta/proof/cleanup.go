@@ -10,9 +10,13 @@ import (
 )
 
 // logCutoff is the time before which versions of the log need not be readable: as Spark has it,
-// the beginning of a day. The log is the proof for data, and is kept as long as that at least.
+// the beginning of a day. The log is the proof for data, and is kept as long as that at least. There is none
+// where the table says in words that nobody can read how long that is.
 func logCutoff(t Terms) time.Time {
-	own := t.Head.Metadata.Properties.mustSpan(propertyLog, DefaultLog)
+	own, err := t.Head.Metadata.Properties.span(propertyLog, DefaultLog)
+	if err != nil {
+		return time.Time{}
+	}
 	keep := max(t.Rule.Log, own, t.Now.Sub(t.Cutoff))
 	return t.Now.Add(-keep).UTC().Truncate(24 * time.Hour)
 }
@@ -27,25 +31,39 @@ const checkpointsMissed = 100
 func (s *State) Boundaries() (all []Checkpoint, why *Finding) {
 	p := s.Head.Metadata.Properties
 	cleanup, set := p.get(propertyLogCleanup)
-	if s.Rule.LogCleanup == spec.HandlingOff || set && cleanup != "true" || s.expired < 0 {
+	if s.Rule.LogCleanup == spec.HandlingOff || set && cleanup != "true" {
+		return nil, nil
+	}
+	refuse := func(format string, args ...any) ([]Checkpoint, *Finding) {
+		f := note(FoundLogKept, format, args...)
+		return nil, &f
+	}
+	if _, err := p.span(propertyLog, DefaultLog); err != nil {
+		return refuse("no version of its log counts as expired: %v", err)
+	}
+	if s.expired < 0 {
 		return nil, nil
 	}
 	upto := s.expired
 	if s.pinned >= 0 {
 		upto = min(upto, s.pinned)
 	}
-	refuse := func(format string, args ...any) ([]Checkpoint, *Finding) {
-		f := note(FoundLogKept, format, args...)
-		return nil, &f
-	}
-	switch {
-	case slices.Contains(s.Head.Protocol.Features, "checkpointProtection"):
-		return refuse("the feature checkpointProtection guards old versions of its log")
-	case len(s.Log.Below) > 0:
+	if len(s.Log.Below) > 0 {
 		return refuse("versions of its log are missing, so that nothing of it is counted as expired")
 	}
+	least := s.Log.Start()
+	if slices.Contains(s.Head.Protocol.Features, "checkpointProtection") {
+		guarded, known := p.guardedBefore()
+		switch {
+		case !known:
+			return refuse("the feature checkpointProtection guards old versions of its log, and %s does not say which", propertyGuarded)
+		case guarded > upto:
+			return refuse("the feature checkpointProtection guards its log before version %d: all of that goes at once, when version %d has expired", guarded, guarded)
+		}
+		least = max(least, guarded)
+	}
 	for _, c := range s.Log.Checkpoints {
-		if c.Version <= upto && c.Version >= s.Log.Start() && s.datesItself(c.Version) {
+		if c.Version <= upto && c.Version >= least && s.datesItself(c.Version) {
 			all = append(all, c)
 		}
 	}
@@ -134,7 +152,7 @@ func (l Log) Holds(c Checkpoint, listed []LogFile, hinted int64) error {
 		}
 	}
 	for _, f := range want {
-		if !slices.ContainsFunc(listed, f.same) {
+		if !slices.ContainsFunc(listed, f.Same) {
 			return fmt.Errorf("%s of its log, which has to stay, is not there any more as it was: nothing more of the log is removed", f.Name)
 		}
 	}
@@ -144,8 +162,8 @@ func (l Log) Holds(c Checkpoint, listed []LogFile, hinted int64) error {
 	return nil
 }
 
-// same tells whether a file of a listing is the same one, unchanged.
-func (f LogFile) same(o LogFile) bool {
+// Same tells whether a file of a listing is the same one, unchanged.
+func (f LogFile) Same(o LogFile) bool {
 	return f.Name == o.Name && f.Size == o.Size && f.Tag == o.Tag && f.Written.Equal(o.Written)
 }
 

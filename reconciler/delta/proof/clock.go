@@ -18,7 +18,7 @@ const (
 // Now is the earlier of the two clocks; the error says that they are too far apart.
 func Now(agent, store time.Time) (time.Time, error) {
 	if d := agent.Sub(store).Abs(); d > skewAllowed {
-		return time.Time{}, fmt.Errorf("the clock of the store and that of this machine are %s apart: set both right", d.Round(time.Second))
+		return time.Time{}, fmt.Errorf("the clock of the store and that of this machine are %s apart", d.Round(time.Second))
 	}
 	if store.Before(agent) {
 		return store, nil

@@ -58,9 +58,9 @@ func Shared(n int, unread string, unseen bool) []Finding {
 	}
 	switch {
 	case unread != "":
-		all = append(all, stop(FoundClonesUnknown, "%s could not be read and may be a shallow clone of this table", unread))
+		all = append(all, stop(FoundClonesUnknown, "%s could not be read and may be a shallow clone of this table; see to that one first", unread))
 	case unseen:
-		all = append(all, stop(FoundClonesUnknown, "not every place could be searched, and a shallow clone of this table may be there"))
+		all = append(all, stop(FoundClonesUnknown, "not every place could be searched, and a shallow clone of this table may be there; see to the places that could not be searched"))
 	}
 	return all
 }

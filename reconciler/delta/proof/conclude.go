@@ -3,7 +3,6 @@ package proof
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/flumendata/flumen-agent/spec"
 )
@@ -12,11 +11,15 @@ import (
 func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	var all []Finding
 	t.Files = s.liveFiles
-	if n := s.Missing(); n > 0 {
+	if s.lite() {
+		anomalies = s.anomalies()
+		t.Live = Amount{s.liveFiles, s.liveBytes}
+		t.Listed.plus(t.Live) // of which the limits are a part
+	} else if n := s.Missing(); n > 0 {
 		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole", spec.Counted(int64(n), "file"), is(n)), EffectCritical})
 	}
 	if anomalies > 0 {
-		all = append(all, stop(FoundAnomaly, "%s added and never removed, and not in the table: something is wrong with its log", spec.Counted(int64(anomalies), "file")))
+		all = append(all, stop(FoundAnomaly, "%s added and never removed, and not in the table: something is wrong with its log; hold its newest version against what Spark reads, and let Spark write a checkpoint if that is right", spec.Counted(int64(anomalies), "file")))
 	}
 	for _, folder := range s.others {
 		if folder != icebergFolder {
@@ -29,6 +32,7 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	if loses := losesLog(s.writer); loses != "" {
 		all = append(all, note(FoundWriter, "it was last written by Delta Lake %s, which may clean up more of the log than it should before 4.0.1: versions can become unreadable", loses))
 	}
+	t.Shorter = s.shorter(s.Now.Sub(s.Cutoff) - slack)
 	t.Properties = s.differences()
 	for _, d := range t.Properties {
 		all = append(all, note(FoundProperty, "%s", d.Says))
@@ -51,47 +55,4 @@ func losesLog(engine string) string {
 		return version
 	}
 	return ""
-}
-
-// PropertyDifference is a property of a table that is not as its rule has it.
-type PropertyDifference struct {
-	Name string `json:"name"`
-	Want string `json:"want"`
-	Have string `json:"have"`
-	Says string `json:"says"` // what that means
-}
-
-// differences are those between what the table says of retention and what the rule says.
-func (s *State) differences() []PropertyDifference {
-	if s.Rule.Properties == spec.HandlingOff {
-		return nil
-	}
-	p := s.Head.Metadata.Properties
-	data, log := p.mustSpan(propertyData, DefaultData), p.mustSpan(propertyLog, DefaultLog)
-	var all []PropertyDifference
-	add := func(name, want, have, format string, args ...any) {
-		all = append(all, PropertyDifference{name, want, have, fmt.Sprintf(format, args...)})
-	}
-	if data < s.Rule.Data {
-		add(propertyData, spec.Span(s.Rule.Data), spec.Span(data), "%s is %s and the rule says %s: Spark forgets removed files, and a VACUUM removes them, after %s", propertyData, spec.Span(data), spec.Span(s.Rule.Data), spec.Span(data))
-	}
-	if data > s.Rule.Data {
-		add(propertyData, spec.Span(s.Rule.Data), spec.Span(data), "%s is %s, longer than the %s of the rule, and counts", propertyData, spec.Span(data), spec.Span(s.Rule.Data))
-	}
-	if log < data {
-		add(propertyLog, spec.Span(data), spec.Span(log), "%s is %s, shorter than %s with %s", propertyLog, spec.Span(log), propertyData, spec.Span(data))
-	}
-	if value, set := p.get(propertyLogCleanup); set && strings.EqualFold(value, "false") {
-		add(propertyLogCleanup, "true", value, "%s is false: its log is never cleaned up", propertyLogCleanup)
-	}
-	return all
-}
-
-// mustSpan is a span that was read before, when the cutoff was.
-func (p Properties) mustSpan(name string, otherwise time.Duration) time.Duration {
-	d, err := p.span(name, otherwise)
-	if err != nil {
-		return otherwise // of the log: nothing is done on account of it
-	}
-	return d
 }

@@ -139,11 +139,11 @@ func (s *State) explainWindow() string {
 		case !m.At.Before(s.Cutoff):
 			return fmt.Sprintf("version %d removed it on %s, which is not before the cutoff, %s: versions older than that stay readable", m.Version, day(m.At), day(s.Cutoff))
 		case s.pinned >= 0:
-			return fmt.Sprintf("keep_versions keeps version %d, and it was removed after that, or may have been", s.pinned)
+			return fmt.Sprintf("%s version %d, and it was removed after that, or may have been", s.pinnedBy, s.pinned)
 		}
 	}
 	if s.pinned >= 0 {
-		return fmt.Sprintf("keep_versions keeps version %d, which may have it", s.pinned)
+		return fmt.Sprintf("%s version %d, which may have it", s.pinnedBy, s.pinned)
 	}
 	return "a version that stays readable has it, or may have it"
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"crypto/sha256"
 	"path"
+	"strings"
 )
 
 // digest stands for a path. At 128 bits two different ones do not meet: with fewer a live file
@@ -29,6 +30,7 @@ const (
 	markNamed                      // something else says that it was there
 	markExpected                   // it is live, and has to be among the listed
 	markListed                     // it is among them
+	markSpark                      // a VACUUM by Spark keeps it
 
 	// Of a file with its vector.
 	markSeen    // the second witness mentions it
@@ -41,18 +43,29 @@ const (
 
 // facts are what is known about files, by digest.
 type facts struct {
-	known map[digest]mark
-	by    map[digest]int64 // of what was removed before the cutoff: the version that did it
-	text  []byte           // a buffer
+	known   marks
+	by      map[digest]int64 // of what was removed before the cutoff: the version that did it
+	ofBases bool             // something is known of a base name
+	ofUUIDs bool             // something is known of a UUID
+	text    []byte           // what the last digest is of
+	digest  digest
+
+	expired func(key string) // hears once of each file of the table that was removed before the cutoff; nil
+	folds   bool             // names that differ in case alone are protected together
 }
 
+// of is the digest of a text. Most are asked for several times in a row.
 func (f *facts) of(kind byte, text string) digest {
+	if len(f.text) == 1+len(text) && f.text[0] == kind && string(f.text[1:]) == text {
+		return f.digest
+	}
 	f.text = append(append(f.text[:0], kind), text...)
 	sum := sha256.Sum256(f.text)
-	return digest(sum[:16])
+	f.digest = digest(sum[:16])
+	return f.digest
 }
 
-func (f *facts) set(d digest, m mark) { f.known[d] |= m }
+func (f *facts) set(d digest, m mark) { f.known.add(d, m) }
 
 // name is what tells a file with its vector from the same file with another one. Without one it
 // is the file itself: what is known of both is kept in one place.
@@ -70,35 +83,63 @@ func (f *facts) spelled(raw string, v Vector) digest { return f.of(ofSpelled, ra
 func (f *facts) protect(p Path, v vectorFile) {
 	f.markAll(p, markProtected)
 	if v.uuid != "" {
+		f.ofUUIDs = true
 		f.set(f.of(ofUUID, v.uuid), markProtected)
 		f.set(f.of(ofFile, v.relative), markProtected)
 	}
 	if v.away != nil {
 		f.markAll(*v.away, markProtected)
 	}
+	if f.folds {
+		f.protectFolded(p, v)
+	}
 }
+
+// protectFolded keeps what a store would take for the same, that does not tell upper from lower case.
+func (f *facts) protectFolded(p Path, v vectorFile) {
+	for _, one := range []*Path{&p, {Key: v.relative}, v.away} {
+		if one == nil {
+			continue
+		}
+		for _, key := range append([]string{one.Key}, one.Others...) {
+			if other := folded(key); other != key {
+				f.set(f.of(ofFile, other), markProtected)
+			}
+		}
+		if other := folded(one.Base); other != one.Base { // whose own mark was set before
+			f.set(f.of(ofBase, other), markProtected)
+		}
+	}
+}
+
+// folded is a name in the case that stands for all.
+func folded(name string) string { return strings.ToLower(name) }
 
 // expire notes that a file was removed long enough ago. What else the path may mean is only
 // named by that: it is no proof against a file that is spelled so.
 func (f *facts) expire(version int64, p Path, v vectorFile) {
-	f.gone(version, p.Key)
+	f.gone(version, p.Key, p.Inside)
 	for _, other := range p.Others {
 		f.set(f.of(ofFile, other), markNamed)
 	}
 	if v.uuid != "" {
-		f.gone(version, v.relative)
+		f.gone(version, v.relative, true)
 	}
 	if v.away != nil && v.away.Inside {
-		f.gone(version, v.away.Key)
+		f.gone(version, v.away.Key, true)
 	}
 }
 
 // gone notes which version removed a file; of several the newest is told first.
-func (f *facts) gone(version int64, key string) {
+func (f *facts) gone(version int64, key string, inside bool) {
 	d := f.of(ofFile, key)
 	f.set(d, markExpired)
-	if _, known := f.by[d]; !known {
-		f.by[d] = version
+	if _, known := f.by[d]; known {
+		return
+	}
+	f.by[d] = version
+	if inside && f.expired != nil {
+		f.expired(key)
 	}
 }
 
@@ -109,37 +150,37 @@ func (f *facts) markAll(p Path, m mark) {
 		f.set(f.of(ofFile, other), m)
 	}
 	if p.Base != "" {
+		f.ofBases = true
 		f.set(f.of(ofBase, p.Base), m)
 	}
 }
 
-// at gives what is known of a listed file: by its path, by its name, and by each UUID in its
-// name.
-func (f *facts) at(key string) (own, byName mark) {
-	own = f.known[f.of(ofFile, key)]
-	base := path.Base(key)
-	byName = f.known[f.of(ofBase, base)]
-	for _, one := range uuids(base) {
-		byName |= f.known[f.of(ofUUID, one)]
-	}
-	return own, byName
-}
+// at gives what is known of a file: by its path, by its name, and by each UUID in its name.
+func (f *facts) at(key string) (own, byName mark) { return f.look(key, 0) }
 
-// list notes that a file is there.
-func (f *facts) list(key string) {
-	for _, d := range append(f.uuidDigests(path.Base(key)), f.of(ofFile, key)) {
-		if m, known := f.known[d]; known {
-			f.known[d] = m | markListed
+// list is the same of a file that is listed, and notes that it is there.
+func (f *facts) list(key string) (own, byName mark) { return f.look(key, markListed) }
+
+func (f *facts) look(key string, note mark) (own, byName mark) {
+	base := path.Base(key)
+	if f.ofBases {
+		byName = f.known.at(f.of(ofBase, base))
+	}
+	if f.ofUUIDs {
+		for _, one := range uuids(base) {
+			byName |= f.noted(f.of(ofUUID, one), note)
 		}
 	}
+	return f.noted(f.of(ofFile, key), note), byName
 }
 
-func (f *facts) uuidDigests(base string) []digest {
-	var all []digest
-	for _, one := range uuids(base) {
-		all = append(all, f.of(ofUUID, one))
+// noted adds to what is known of a digest, if anything is.
+func (f *facts) noted(d digest, note mark) mark {
+	m := f.known.at(d)
+	if m != 0 && m|note != m {
+		f.known.add(d, note)
 	}
-	return all
+	return m
 }
 
 // vectorFile is where the deletion vector of a file is kept.

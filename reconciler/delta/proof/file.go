@@ -21,6 +21,9 @@ const logFolder = "_delta_log"
 // InLog tells whether a file belongs to the table's log, and its name there.
 func (f File) InLog() (name string, ok bool) { return strings.CutPrefix(f.Key, logFolder+"/") }
 
+// InFolder tells whether a file lies in a folder of the root.
+func (f File) InFolder(name string) bool { return strings.HasPrefix(f.Key, name+"/") }
+
 const changeFolder = "_change_data"
 
 // hidden tells whether readers of the table never see the file: a part of its path begins with
@@ -53,12 +56,15 @@ func foreign(key string) bool {
 // Nested is the folder of another table that a listed file shows to be below this one, with a
 // slash at its end; all of it is left alone. For "" the other table has the same root.
 func (f File) Nested() (folder string, ok bool) {
-	parts := strings.Split(f.Key, "/")
-	for i, part := range parts[:len(parts)-1] {
-		iceberg := part == "metadata" && i == len(parts)-2 && strings.HasSuffix(parts[i+1], ".metadata.json")
-		if iceberg || part == ".hoodie" || part == logFolder && i > 0 {
-			return strings.TrimPrefix(strings.Join(parts[:i], "/")+"/", "/"), true
+	for at := 0; ; {
+		part, after, more := strings.Cut(f.Key[at:], "/")
+		if !more {
+			return "", false
 		}
+		iceberg := part == "metadata" && !strings.Contains(after, "/") && strings.HasSuffix(after, ".metadata.json")
+		if iceberg || part == ".hoodie" || part == logFolder && at > 0 {
+			return strings.TrimPrefix(f.Key[:at], "/"), true
+		}
+		at += len(part) + 1
 	}
-	return "", false
 }

@@ -24,6 +24,7 @@ const (
 	FoundCheckpointCorrupt Kind = "checkpoint-corrupt"    // one could not be read, and an older one was taken
 	FoundLogHole           Kind = "log-hole"              // commits are missing below a checkpoint
 	FoundEncodingMismatch  Kind = "encoding-mismatch"     // a removal is spelled unlike the file
+	FoundCompaction        Kind = "compaction-divergence" // a file of several commits in one and the commits disagree
 	FoundDivergence        Kind = "checkpoint-divergence" // the newest checkpoint and the log disagree
 	FoundOneWitness        Kind = "one-witness"           // nothing but the newest checkpoint says what is live
 	FoundAnomaly           Kind = "anomaly"               // files were added, never removed, and are not in the table
@@ -31,6 +32,8 @@ const (
 	FoundClone             Kind = "clone-referenced"
 	FoundClonesUnknown     Kind = "clones-unknown" // a table could not be read that may use this one's files
 	FoundPinned            Kind = "version-lost"   // a version to be kept is older than the log
+	FoundStream            Kind = "stream"         // nobody can tell what a stream still needs, or it needs more than the rule keeps
+	FoundUnproven          Kind = "unproven"       // files were removed, and a lite look cannot prove them dead
 	FoundGuard             Kind = "guard"          // the plan wants more than the rule allows
 	FoundProperty          Kind = "property"       // the table's own retention is not the rule's
 	FoundWriter            Kind = "writer"         // its writer is known to clean logs up wrongly
@@ -52,6 +55,7 @@ const (
 	FoundInterrupted Kind = "interrupted"       // an earlier run was cut off
 	FoundUnverified  Kind = "unverified"        // nobody could look whether all live files are there
 	FoundLost        Kind = "live-file-removed" // a live file is missing after a run
+	FoundSpark       Kind = "spark"             // Spark did not do what it was to do
 	FoundPurge       Kind = "purge"             // what was set aside earlier could not be removed for good
 )
 
@@ -81,7 +85,7 @@ func (r *Replay) doubts() []Finding {
 		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, lacks %s that the log says %s live: whoever wrote it lost something; let Spark write another one", r.newest, spec.Counted(int64(lost), "file"), is(lost)))
 	}
 	if r.stale.n > 0 {
-		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, has files that the log says were removed: %s", r.newest, r.stale))
+		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, has files that the log says were removed: %s; let Spark write another one", r.newest, r.stale))
 	}
 	if r.spellings.n > 0 {
 		all = append(all, note(FoundEncodingMismatch, "files stay since their removal is spelled in another way, so that some engines still read them: %s", r.spellings))
@@ -89,16 +93,26 @@ func (r *Replay) doubts() []Finding {
 	if n := len(r.Log.Below); n > 0 {
 		all = append(all, note(FoundLogHole, "versions %d to %d of the log are missing: what left the table before then cannot be proven", r.Log.Below[n-1].Version+1, r.Log.Start()-1))
 	}
-	if r.Newest != nil && r.Witness == nil && r.Log.Start() > r.newest {
-		all = append(all, note(FoundOneWitness, "only its newest checkpoint says which files are live: nothing older is left to hold it against"))
+	return append(all, r.unwitnessed()...)
+}
+
+// unwitnessed says what of the newest checkpoint there is nothing to hold against. Its own commit, which a cleanup keeps
+// beside it, and commits that do not go back to the beginning or to an older checkpoint, show only what they changed.
+func (r *Replay) unwitnessed() []Finding {
+	start := r.Log.Start()
+	switch {
+	case r.Newest == nil || r.Witness != nil || start == 0:
+		return nil
+	case start < r.newest:
+		return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files were live before version %d, with which its log begins: nothing older is left to hold that against", start)}
 	}
-	return all
+	return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files are live: nothing older is left to hold it against")}
 }
 
 // lost counts files that are live for the second witness and not in the newest checkpoint.
 func (r *Replay) lost() int {
 	n := 0
-	for _, m := range r.known {
+	for m := range r.known.all() {
 		if m&markWitness != 0 && m&markLive == 0 {
 			n++
 		}
@@ -106,10 +120,18 @@ func (r *Replay) lost() int {
 	return n
 }
 
-// pins says which versions that should stay readable cannot.
+// pins says which versions that should stay readable cannot, and what keeps more than the rule
+// says in days.
 func (r *Replay) pins() []Finding {
-	if r.pinned >= 0 && r.Log.Start() > r.pinned+1 {
-		return []Finding{stop(FoundPinned, "version %d of keep_versions is older than the log, which begins with %d: which files it had cannot be known", r.pinned, r.Log.Start())}
+	switch {
+	case r.pinned >= 0 && r.Log.Start() > r.pinned+1:
+		return []Finding{stop(FoundPinned, "%s version %d, which is older than the log, which begins with %d: which files it had cannot be known; give it up, or bring its commits back", r.pinnedBy, r.pinned, r.Log.Start())}
+	case r.Stream != nil && r.Log.Start() > *r.Stream: // what it changed stands in its own commit alone
+		return []Finding{stop(FoundPinned, "a stream of keep_streams needs version %d, which is older than the log, which begins with %d: which change data it had cannot be known; begin the stream anew, or take it out of the rule", *r.Stream, r.Log.Start())}
+	case r.Stream != nil && *r.Stream > r.Log.Version:
+		return []Finding{stop(FoundStream, "a stream of keep_streams needs version %d, and the newest is %d: the table is not the one that it has read; begin the stream anew, or take it out of the rule", *r.Stream, r.Log.Version)}
+	case r.Stream != nil && *r.Stream < r.inForce.Version:
+		return []Finding{note(FoundStream, "a stream of keep_streams still needs version %d, so that what left the table since then stays", *r.Stream)}
 	}
 	return nil
 }

@@ -20,22 +20,32 @@ type Head struct {
 type Refusal struct {
 	Why     string
 	Feature string // the table feature that is the reason, if one is
+	Do      string // what a person does next
 }
 
 func (r *Refusal) Error() string {
+	text := r.Why + "; " + r.Do
 	if r.Feature != "" {
-		return fmt.Sprintf("%s: %s", r.Feature, r.Why)
+		return r.Feature + ": " + text
 	}
-	return r.Why
+	return text
 }
+
+// What a person does next.
+const (
+	// MendLog is for a log of which something is missing or wrong.
+	MendLog = "before anybody writes to the table, put back what is missing or wrong in its log, from the versions of the bucket or a backup"
+	// MendProperty is for a property that cannot be read.
+	MendProperty = "set the property right with Spark (ALTER TABLE ... SET TBLPROPERTIES)"
+)
 
 // NewHead looks whether a table may be treated at all.
 func NewHead(version int64, p *Protocol, m *Metadata) (Head, error) {
 	switch {
 	case p == nil:
-		return Head{}, &Refusal{Why: "its log has no protocol"}
+		return Head{}, &Refusal{Why: "its log has no protocol", Do: MendLog}
 	case m == nil:
-		return Head{}, &Refusal{Why: "its log has no metadata"}
+		return Head{}, &Refusal{Why: "its log has no metadata", Do: MendLog}
 	}
 	h := Head{Version: version, Protocol: *p, Metadata: *m}
 	if err := h.admitProtocol(*p); err != nil {
@@ -43,7 +53,7 @@ func NewHead(version int64, p *Protocol, m *Metadata) (Head, error) {
 	}
 	var err error
 	if h.clockedSince, h.clocked, err = m.Properties.clockedSince(); err != nil {
-		return h, &Refusal{Why: err.Error()}
+		return h, &Refusal{Why: err.Error(), Do: MendProperty}
 	}
 	return h, nil
 }
@@ -51,7 +61,7 @@ func NewHead(version int64, p *Protocol, m *Metadata) (Head, error) {
 // admit looks at a commit of the past: it may have been made under another protocol.
 func (h Head) admit(c Commit) error {
 	if c.Unreadable != "" {
-		return &Refusal{Why: fmt.Sprintf("version %d %s", c.Version, c.Unreadable)}
+		return &Refusal{Why: fmt.Sprintf("version %d %s", c.Version, c.Unreadable), Do: MendLog}
 	}
 	if c.Protocol != nil {
 		return h.admitProtocol(*c.Protocol)
@@ -59,9 +69,12 @@ func (h Head) admit(c Commit) error {
 	return nil
 }
 
+// WitnessProtocol hears of the protocol under which the second witness was written, which is one of the past too.
+func (r *Replay) WitnessProtocol(p Protocol) error { return r.Head.admitProtocol(p) }
+
 func (h Head) admitProtocol(p Protocol) error {
-	if why, feature := p.Unknown(); why != "" {
-		return &Refusal{Why: why, Feature: feature}
+	if r := p.Unknown(); r != nil {
+		return r
 	}
 	return nil
 }
@@ -85,7 +98,7 @@ func (r *Replay) Check(s Sum) error {
 		wrong = append(wrong, errors.New("its protocol is not the one in its .crc"))
 	}
 	if err := errors.Join(wrong...); err != nil {
-		return &Refusal{Why: fmt.Sprintf("its log may be corrupt: version %d: %v", r.Log.Version, err)}
+		return &Refusal{Why: fmt.Sprintf("its log may be corrupt: version %d: %v", r.Log.Version, err), Do: "hold that against DESCRIBE DETAIL of Spark: if it says what the .crc does, the log is damaged: " + MendLog + "; if not, the .crc is wrong, and the next version has another"}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ const (
 	LogCheckpoint      // one parquet file with everything
 	LogCheckpointPart  // one of several
 	LogCheckpointV2    // a top file that names sidecars
-	LogCompacted       // several commits in one, which nothing here relies on
+	LogCompacted       // several commits in one: only held against them
 	LogSum             // .crc: what a version is meant to hold
 	LogCheckpointHint  // _last_checkpoint, which may lie
 	versionDigits      = 20

@@ -73,26 +73,29 @@ func (n *Names) Of(root Root, folder string, r spec.Retention) (name string, rul
 	rule = r.RuleFor(entries[0].Name, string(root))
 	for _, e := range entries {
 		if e.Other != "" && ReadLocation(e.Other) != root && ReadLocation(Decode(e.Other)) != root {
-			return e.Name, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, and at %s too: let whoever made the table set its location again", e.Name, e.Location, e.Other)
+			return e.Name, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, and at %s too; let whoever made the table set its location again", e.Name, e.Location, e.Other)
 		}
 		if !sameTerms(rule, r.RuleFor(e.Name, string(root))) {
-			return entries[0].Name, rule, refuseFor(FoundTwoNames, "the metastore has it under the names %s and %s, for which different rules count: write one rule for both", entries[0].Name, e.Name)
+			return entries[0].Name, rule, refuseFor(FoundTwoNames, "the metastore has it under the names %s and %s, for which different rules count; write one rule for both", entries[0].Name, e.Name)
 		}
 	}
 	return entries[0].Name, rule, nil
 }
 
+// Knows tells whether a root is an entry's location.
+func (n *Names) Knows(root Root) bool { return len(n.of[root]) > 0 }
+
 // unregistered is a root that is no entry's location.
 func (n *Names) unregistered(root Root, folder string, r spec.Retention) (string, spec.RetentionRule, *Finding) {
 	rule := r.RuleFor(folder, string(root))
 	if e, known := n.by[folder]; known {
-		return folder, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, which is not here: which of the two is the table nobody can know from here", folder, e.Location)
+		return folder, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, which is not here: which of the two is the table nobody can know from here; let the metastore have the right place, or drop the table that is not wanted", folder, e.Location)
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.by)) {
 		e := n.by[name]
 		where := ReadLocation(e.Location)
 		if where == root || e.Other != "" && ReadLocation(e.Other) == root || e.Delta && (below(where, root) || below(root, where)) {
-			return folder, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, which is not the root of this table", name, e.Location)
+			return folder, rule, refuseFor(FoundLocation, "the metastore says that %s is at %s, which is not the root of this table; let the metastore have the folder with its log", name, e.Location)
 		}
 	}
 	if !sameTerms(rule, r.RuleFor("", string(root))) {
@@ -123,9 +126,9 @@ func (n *Names) Strays(searched []Root, r spec.Retention) (all []Table, unread s
 		where := ReadLocation(e.Location)
 		one := Table{Name: e.Name, Place: string(where), Version: -1, Policy: r.RuleFor(e.Name, string(where)).String()}
 		if slices.ContainsFunc(searched, func(s Root) bool { return where == s || below(where, s) }) {
-			one.Findings = append(one.Findings, *refuseFor(FoundLocation, "the metastore says that it is here, and no table is: it was dropped, or is in another folder"))
+			one.Findings = append(one.Findings, *refuseFor(FoundLocation, "the metastore says that it is here, and no table is: it was dropped, or is in another folder; drop it from the metastore, or let that have the right place"))
 		} else {
-			one.Findings = append(one.Findings, *refuseFor(FoundOutside, "the metastore says that it is at %s, which is in no place of retention.discover: add its store and folder there", e.Location))
+			one.Findings = append(one.Findings, *refuseFor(FoundOutside, "the metastore says that it is at %s, which is in no place of retention.discover; add its store and folder there", e.Location))
 			unread = one.Place
 		}
 		all = append(all, one)
@@ -138,8 +141,8 @@ func (n *Names) Strays(searched []Root, r spec.Retention) (all []Table, unread s
 func Nameless(root Root, r spec.Retention) (rule spec.RetentionRule, wrong *Finding) {
 	rule, sure := r.RuleAt(string(root))
 	if !sure {
-		return rule, refuseFor(FoundNameless, "the metastore could not be asked, and which rule counts for the table depends on its name")
+		return rule, refuseFor(FoundNameless, "the metastore could not be asked, and which rule counts for the table depends on its name; see that it answers")
 	}
-	f := stop(FoundNameless, "the metastore could not be asked, so that nobody knows whether it has the table at this place")
+	f := stop(FoundNameless, "the metastore could not be asked, so that nobody knows whether it has the table at this place; see that it answers")
 	return rule, &f
 }

@@ -53,7 +53,12 @@ func (r Root) Read(raw string) Path {
 
 // plain tells whether a path can mean but one file: most can.
 func plain(raw string) bool {
-	return ascii(raw) && !strings.ContainsAny(raw, "%:") && !strings.HasPrefix(raw, "/") && clean(raw) == raw
+	for i := range len(raw) {
+		if c := raw[i]; c >= utf8.RuneSelf || c == '%' || c == ':' {
+			return false
+		}
+	}
+	return !strings.HasPrefix(raw, "/") && clean(raw) == raw
 }
 
 // add adds a file that the path could mean.
@@ -134,10 +139,20 @@ func isScheme(name string) bool {
 
 // clean takes "./" and empty parts out of a path.
 func clean(text string) string {
-	if !strings.Contains(text, "//") && !strings.Contains("/"+text, "/./") && !strings.Contains("/"+text, "/../") {
-		return text
+	for i := range len(text) {
+		if rest := text[i+1:]; text[i] == '/' && (strings.HasPrefix(rest, "/") || dotted(rest)) {
+			return path.Clean(text)
+		}
 	}
-	return path.Clean(text)
+	if dotted(text) {
+		return path.Clean(text)
+	}
+	return text
+}
+
+// dotted tells whether a path begins with a part that stands for the folder it is in, or the one above.
+func dotted(text string) bool {
+	return strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../")
 }
 
 // Decode takes the %-escapes out of a text. One that holds a bad escape is none that was

@@ -20,6 +20,7 @@ const (
 	propertyClocked      = "delta.enableInCommitTimestamps"
 	propertyClockedSince = "delta.inCommitTimestampEnablementVersion"
 	propertyUniForm      = "delta.universalFormat.enabledFormats"
+	propertyGuarded      = "delta.requireCheckpointProtectionBeforeVersion"
 )
 
 // What counts where a table does not say.
@@ -65,6 +66,14 @@ func (p Properties) Data() (time.Duration, error) { return p.span(propertyData, 
 
 // Log is how long it wants its log to be kept.
 func (p Properties) Log() (time.Duration, error) { return p.span(propertyLog, DefaultLog) }
+
+// guardedBefore is the version before which the feature checkpointProtection guards the log; ok is
+// false where nobody can tell.
+func (p Properties) guardedBefore() (version int64, ok bool) {
+	text, _ := p.get(propertyGuarded)
+	version, err := strconv.ParseInt(text, 10, 64)
+	return version, err == nil
+}
 
 // clockedSince is the version from which commits carry their own time; ok is false where they
 // do not.

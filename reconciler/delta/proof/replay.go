@@ -21,7 +21,11 @@ type Terms struct {
 	// Newest is the checkpoint that the state is made of, and Witness an older one that the
 	// second witness begins with; nil where there is none.
 	Newest, Witness *Checkpoint
+	Stream          *int64 // the oldest version that a stream still needs; nil: none needs any
 	Watch           *Watch // nil: no file is watched
+	// Expired hears once of each file of the table that was removed before the cutoff: nobody lists
+	// its files, and those are all that is asked for. nil: its files were listed.
+	Expired func(key string)
 }
 
 // Replay takes a table's history, newest commit first, then the checkpoint of the second
@@ -38,12 +42,15 @@ type Replay struct {
 	expired         int64  // the newest version that is older than that; -1 without one
 	writer          string // of the newest version
 	pinned          int64  // the oldest version to stay readable; -1 for none
+	pinnedBy        string // what keeps it
 	abroad          map[digest]bool
 
 	liveFiles, liveBytes int64
+	plainBytes           int64   // of the live files that have no vector, and were there when the table was listed
 	spellings            samples // removals that are spelled unlike what they remove
 	stale                samples // files that the newest checkpoint has and the log removed
 	alternatives         []alternative
+	some                 *draw // of the live files, where nobody lists them
 }
 
 // alternative is a live file that may be there under other names.
@@ -52,7 +59,7 @@ type alternative struct{ own, other digest }
 // NewReplay begins one.
 func NewReplay(t Terms) *Replay {
 	r := &Replay{
-		Terms: t, facts: facts{known: map[digest]mark{}, by: map[digest]int64{}}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
+		Terms: t, facts: facts{by: map[digest]int64{}, expired: t.Expired, folds: t.Expired != nil}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
 		times: CommitTimes(append(append([]LogFile{}, t.Log.Below...), t.Log.Run...)), abroad: map[digest]bool{},
 		logCutoff: logCutoff(t), expired: -1,
 	}
@@ -63,12 +70,18 @@ func NewReplay(t Terms) *Replay {
 		r.witness = t.Witness.Version
 	}
 	if len(t.Rule.KeepVersions) > 0 {
-		r.pinned = t.Rule.KeepVersions[0]
+		r.pinned, r.pinnedBy = t.Rule.KeepVersions[0], "keep_versions keeps"
+	}
+	if v := t.Stream; v != nil && (r.pinned < 0 || *v < r.pinned) {
+		r.pinned, r.pinnedBy = *v, "a stream of keep_streams needs"
+	}
+	if t.Expired != nil {
+		r.some = newDraw(t.Now)
 	}
 	return r
 }
 
-// Commit hears of one commit.
+// Commit hears of one commit, or of the next part of it.
 func (r *Replay) Commit(c Commit) error {
 	at, err := r.timeOf(c)
 	if err != nil {
@@ -104,7 +117,8 @@ func (r *Replay) Commit(c Commit) error {
 	for _, raw := range c.Changes {
 		p := r.Root.Read(raw)
 		r.Watch.hear(c.Version, at, saysChange, raw, p, vectorFile{})
-		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() {
+		streamed := r.Stream != nil && c.Version >= *r.Stream
+		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() && !streamed {
 			r.expire(c.Version, p, vectorFile{})
 		} else {
 			r.protect(p, vectorFile{})
@@ -150,7 +164,7 @@ func (r *Replay) added(version int64, at time.Time, a Add) error {
 	if first.meant || first.spelled {
 		r.keep(p, v)
 	}
-	if !first.meant && first.spelled && r.known[first.name]&markRemoved != 0 {
+	if !first.meant && first.spelled && r.known.at(first.name)&markRemoved != 0 {
 		r.spellings.add(a.Path)
 	}
 	return nil
@@ -166,6 +180,9 @@ func (r *Replay) removed(version int64, at time.Time, m Remove) error {
 		at = m.Deleted
 	}
 	r.Watch.hear(version, at, saysRemoved, m.Path, p, v)
+	if version > r.newest {
+		r.removedForSpark(m, p, v)
+	}
 	switch {
 	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned:
 		r.keep(p, v)
@@ -189,11 +206,12 @@ type first struct {
 
 // mention notes that a version mentions a file.
 func (r *Replay) mention(version int64, p Path, raw string, v Vector, also mark) first {
-	name, spelled := r.name(p.Key, v), r.spelled(raw, v)
-	if raw == p.Key {
-		spelled = name // most are: this saves half of the memory
+	name := r.name(p.Key, v)
+	spelled := name // most are spelled so: this saves half of the memory
+	if raw != p.Key {
+		spelled = r.spelled(raw, v)
 	}
-	was := first{name, r.known[name]&markSeen == 0, r.known[spelled]&markSpelled == 0}
+	was := first{name, r.known.at(name)&markSeen == 0, r.known.at(spelled)&markSpelled == 0}
 	r.set(spelled, markSpelled)
 	if was.meant {
 		also |= markSeen
@@ -219,7 +237,7 @@ func (r *Replay) WitnessAdd(a Add) error {
 	if first.meant || first.spelled {
 		r.keep(p, v)
 	}
-	if !first.meant && first.spelled && r.known[first.name]&markRemoved != 0 {
+	if !first.meant && first.spelled && r.known.at(first.name)&markRemoved != 0 {
 		r.spellings.add(a.Path)
 	}
 	return nil
@@ -233,7 +251,7 @@ func (r *Replay) NewestAdd(a Add) error {
 	}
 	r.Watch.hear(r.newest, r.times[r.newest], saysIn, a.Path, p, v)
 	name := r.name(p.Key, a.Vector)
-	m := r.known[name]
+	m := r.known.at(name)
 	switch {
 	case m&markLater == 0:
 		if m&markSeen != 0 && m&markRemoved != 0 {
@@ -251,9 +269,9 @@ func (r *Replay) NewestAdd(a Add) error {
 // saidSo tells whether a commit mentions a file spelled in the same way.
 func (r *Replay) saidSo(a Add) bool {
 	if p := r.Root.Read(a.Path); p.Key == a.Path {
-		return r.known[r.name(p.Key, a.Vector)]&markSpelled != 0
+		return r.known.at(r.name(p.Key, a.Vector))&markSpelled != 0
 	}
-	return r.known[r.spelled(a.Path, a.Vector)]&markSpelled != 0
+	return r.known.at(r.spelled(a.Path, a.Vector))&markSpelled != 0
 }
 
 // CheckpointRemove hears of a file that a checkpoint remembers to be removed.
@@ -267,6 +285,9 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 		at = r.timeOfCheckpoint(c)
 	}
 	r.Watch.hear(c.Version, at, saysRemembered, m.Path, p, v)
+	if c == r.Newest {
+		r.removedForSpark(m, p, v)
+	}
 	switch {
 	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
 		r.keep(p, v)
@@ -338,18 +359,26 @@ func (f *facts) abroad(p Path, v vectorFile) []digest {
 // live counts a live file, and expects it to be listed if it was there by then.
 func (r *Replay) live(version int64, name digest, p Path, v vectorFile, a Add) {
 	r.set(name, markLive)
+	r.keptBySpark(a.Path, p, v)
 	r.liveFiles++
 	r.liveBytes += a.Size
 	if version > r.Listed {
 		return
 	}
 	if p.Inside {
+		if a.Vector.Type == "" {
+			r.plainBytes += a.Size
+		}
 		r.expect(r.of(ofFile, p.Key))
 		for _, other := range p.Others {
 			r.alternatives = append(r.alternatives, alternative{r.of(ofFile, p.Key), r.of(ofFile, other)})
 		}
+		if r.some != nil && len(p.Others) == 0 {
+			r.some.offer(r.of(ofFile, p.Key), p.Key)
+		}
 	}
 	if v.uuid != "" {
+		r.ofUUIDs = true
 		r.expect(r.of(ofUUID, v.uuid))
 	}
 	if v.away != nil && v.away.Inside {

@@ -36,12 +36,13 @@ const (
 func (r Report) Status() Status {
 	worst := StatusInPolicy
 	for _, t := range r.Tables {
-		worst = max(worst, t.status())
+		worst = max(worst, t.Status())
 	}
 	return worst
 }
 
-func (t *Table) status() Status {
+// Status is how the table stands.
+func (t *Table) Status() Status {
 	_, differs := t.Find(FoundProperty)
 	switch worst := t.Worst(); {
 	case worst == EffectCritical:

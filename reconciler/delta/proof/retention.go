@@ -30,8 +30,7 @@ const (
 // Judge says what a file is to the table, once the replay has heard everything. Each file is
 // judged once: what is judged is noted to be there.
 func (s *State) Judge(f File) Class {
-	own, byName := s.at(f.Key)
-	s.list(f.Key)
+	own, byName := s.list(f.Key)
 	protected := (own|byName)&markProtected != 0
 	switch {
 	case f.Key == "" || f.Key[len(f.Key)-1] == '/':
@@ -71,6 +70,30 @@ func dead(key string) Class {
 	return Dead
 }
 
+// Lives tells whether a file of which nothing but its name is known is live, and notes that it is there. Judge would say
+// so too, whatever else it is. One with a deletion vector is left to that, and all where other tables lie below: which of
+// the live files are theirs the sum of Lived does not know.
+func (s *State) Lives(key string) bool {
+	if !utf8.ValidString(key) || len(s.others) > 0 {
+		return false
+	}
+	own := s.of(ofFile, key)
+	if s.known.at(own)&(markLive|markExpected|markProtected) != markLive|markExpected|markProtected {
+		return false
+	}
+	s.set(own, markListed)
+	s.lived++
+	return true
+}
+
+// Lived is how many files Lives has said that of, and how large all live files without a vector are by the log.
+func (s *State) Lived() Amount {
+	if s.lived == 0 {
+		return Amount{}
+	}
+	return Amount{s.lived, s.plainBytes}
+}
+
 // Goes tells whether the rule of the table lets files of a class go.
 func (s *State) Goes(c Class) bool {
 	switch c {
@@ -101,24 +124,30 @@ type State struct {
 	partitions []string
 	youngest   time.Time // what was written at this time or later stays
 	covered    bool      // every removal since the cutoff is known
+	lived      int64     // files that Lives has said so of
 	others     []string  // folders of other tables, with a slash at their ends
 }
 
-// Finish ends a replay. Nested are the folders of other tables below the root; the error says
-// that one has the same root.
-func (r *Replay) Finish(nested []string) (*State, []Finding, error) {
+// Finish ends a replay.
+func (r *Replay) Finish() (*State, []Finding) {
 	s := &State{Replay: r, partitions: r.Head.Metadata.PartitionColumns, youngest: r.Cutoff}
 	if least := r.Now.Add(-r.Rule.MinAge); least.Before(s.youngest) {
 		s.youngest = least
 	}
+	s.covered = r.covers()
+	return s, append(r.doubts(), r.pins()...)
+}
+
+// LeaveAlone has folders of other tables below the root be left alone. The error says that one
+// has the same root.
+func (s *State) LeaveAlone(nested []string) error {
 	for _, folder := range nested {
-		if folder == "" && !r.Head.Metadata.Properties.uniform() {
-			return nil, nil, &Refusal{Why: "its folder is that of a table of another format too"}
+		if folder == "" && !s.Head.Metadata.Properties.uniform() {
+			return &Refusal{Why: "its folder is that of a table of another format too", Do: "move one of the two into a folder of its own"}
 		}
 		s.others = append(s.others, cmp.Or(folder, icebergFolder))
 	}
-	s.covered = r.covers()
-	return s, append(r.doubts(), r.pins()...), nil
+	return nil
 }
 
 // icebergFolder is where a table that is kept as one of Iceberg too has the metadata of that.
@@ -137,11 +166,11 @@ func (r *Replay) covers() bool {
 func (s *State) Missing() int {
 	n := 0
 	for _, a := range s.alternatives {
-		if s.known[a.other]&markListed != 0 {
+		if s.known.at(a.other)&markListed != 0 {
 			s.set(a.own, markListed)
 		}
 	}
-	for _, m := range s.known {
+	for m := range s.known.all() {
 		if m&markExpected != 0 && m&markListed == 0 {
 			n++
 		}

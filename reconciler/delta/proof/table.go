@@ -32,6 +32,13 @@ type Table struct {
 	Cutoff   time.Time `json:"cutoff,omitzero"`
 	Files    int64     `json:"files"` // of the newest version, wherever they are
 
+	// Vacuum is how its files were looked for, lite or full; "" where nobody did. Because is why so, "" where
+	// the rule says full. Of a lite look Live is what the log says, Listed that and what was asked for, and
+	// what only a list can show is zero.
+	Vacuum  spec.Vacuum `json:"vacuum,omitempty"`
+	Because string      `json:"because,omitempty"`
+	Gone    int64       `json:"gone_already,omitempty"` // of a lite look: what was asked for and is not there
+
 	Live     Amount `json:"live"`
 	Window   Amount `json:"in_window"` // left the newest version, and stay
 	Young    Amount `json:"young"`
@@ -43,9 +50,16 @@ type Table struct {
 	Foreign  Amount `json:"foreign"`
 	Others   Amount `json:"left_alone"` // hidden, of other tables, empty keys
 	Log      Amount `json:"log"`
-	Expired  Amount `json:"log_expired"` // of the log: what is older than the oldest checkpoint that has to stay
+	Expired  Amount `json:"log_expired"`               // of the log: what is older than the oldest checkpoint that has to stay
+	Beside   Amount `json:"sidecars_waiting,omitzero"` // of the log: sidecars that no checkpoint names, and that our lists have not shown for as long as min_age
 	Listed   Amount `json:"listed"`
 	Aside    Amount `json:"set_aside"` // by earlier runs: none of the above
+
+	// BySpark: it is Spark that removes what may go. Against is what a VACUUM of it would remove that
+	// stays, and Shorter whether it would go by less time than the rule says.
+	BySpark bool   `json:"by_spark,omitempty"`
+	Against Amount `json:"against_spark,omitzero"`
+	Shorter bool   `json:"-"`
 
 	// Goes is what may go, Held what could but for a finding.
 	Goes     Amount    `json:"goes"`
@@ -55,7 +69,10 @@ type Table struct {
 	Findings []Finding `json:"findings,omitempty"`
 	// Properties are those of the table that bear on retention and are not as its rule has them.
 	Properties []PropertyDifference `json:"properties,omitempty"`
-	Removal    *Removal             `json:"removal,omitempty"` // what a run did
+	// Alter is the statement of Spark's SQL that makes them so, as far as that is to be done.
+	Alter   string   `json:"alter,omitempty"`
+	Altered bool     `json:"altered,omitempty"` // a run has had it done
+	Removal *Removal `json:"removal,omitempty"` // what a run did
 }
 
 // Overdue is what is older than the rule keeps it, whether it may go by now or not. After a run it
@@ -74,6 +91,12 @@ func (t *Table) Count(f File, c Class, goes bool) {
 	if goes {
 		t.Goes.add(f.Size)
 	}
+}
+
+// CountLive adds live files that nobody has looked at.
+func (t *Table) CountLive(all Amount) {
+	t.Listed.plus(all)
+	t.Live.plus(all)
 }
 
 func (t *Table) of(c Class) *Amount {
@@ -105,6 +128,9 @@ func (t *Table) of(c Class) *Amount {
 // CountLog adds a file of the log.
 func (t *Table) CountLog(size int64) { t.Log.add(size) }
 
+// CountWaitingSidecar adds a sidecar that no checkpoint names and that was seen too lately.
+func (t *Table) CountWaitingSidecar(size int64) { t.Beside.add(size) }
+
 // CountAside adds a file that an earlier run has set aside.
 func (t *Table) CountAside(size int64) { t.Aside.add(size) }
 
@@ -126,26 +152,32 @@ func (t *Table) Guard(rule spec.RetentionRule) {
 	}
 }
 
+// Exceeds tells whether the plan wants more than the rule allows at most.
+func (t *Table) Exceeds(rule spec.RetentionRule) bool { return len(t.excess(rule)) > 0 }
+
 func (t *Table) excess(rule spec.RetentionRule) []Finding {
 	var all []Finding
 	files, bytes := part(t.Goes.Files, t.Listed.Files), part(t.Goes.Bytes, t.Listed.Bytes)
 	if t.Files == 0 && t.Goes.Files > 0 {
-		all = append(all, stop(FoundGuard, "the table has no live file, and %d others: it may be another table than it was", t.Listed.Files))
+		all = append(all, stop(FoundGuard, "the table has no live file, and %d others: it may be another table than it was; if it is right that it is empty, let Spark clean it up", t.Listed.Files))
 	}
 	if most := max(files, bytes); most > rule.MaxRatio {
-		all = append(all, stop(FoundGuard, "%.0f %% of the table would go, and max_delete_ratio allows %.0f %%", 100*most, 100*rule.MaxRatio))
+		all = append(all, stop(FoundGuard, "%.0f %% of the table would go, and max_delete_ratio allows %.0f %%; "+orMore, 100*most, 100*rule.MaxRatio))
 	}
 	if t.Goes.Files > rule.MaxFiles {
-		all = append(all, stop(FoundGuard, "%d files would go, and max_delete_files allows %d", t.Goes.Files, rule.MaxFiles))
+		all = append(all, stop(FoundGuard, "%d files would go, and max_delete_files allows %d; "+orMore, t.Goes.Files, rule.MaxFiles))
 	}
 	if t.LogGoes.Files > rule.MaxFiles || t.LogGoes.Bytes > rule.MaxBytes {
-		all = append(all, stop(FoundGuard, "%s of its log would go, and max_delete_files and max_delete_bytes allow less", t.LogGoes))
+		all = append(all, stop(FoundGuard, "%s of its log would go, and max_delete_files and max_delete_bytes allow less; "+orMore, t.LogGoes))
 	}
 	if t.Goes.Bytes > rule.MaxBytes {
-		all = append(all, stop(FoundGuard, "%d bytes would go, and max_delete_bytes allows %d", t.Goes.Bytes, rule.MaxBytes))
+		all = append(all, stop(FoundGuard, "%d bytes would go, and max_delete_bytes allows %d; "+orMore, t.Goes.Bytes, rule.MaxBytes))
 	}
 	return all
 }
+
+// orMore is what to do about a plan that wants more than the rule allows.
+const orMore = "see whether that can be right, and write a rule for the table that allows it"
 
 func part(some, all int64) float64 {
 	if all == 0 {

@@ -16,18 +16,35 @@ type Tail struct {
 
 // NewTail begins with the newest version of a plan.
 func (s *State) NewTail() *Tail {
-	t := &Tail{facts: facts{known: map[digest]mark{}}, root: s.Root, version: s.Log.Version}
+	t := &Tail{facts: facts{}, root: s.Root, version: s.Log.Version}
 	if n := len(s.Log.Run); n > 0 {
 		t.planned = s.Log.Run[n-1]
 	}
 	return t
 }
 
+// Version is the newest that was heard of.
+func (t *Tail) Version() int64 { return t.version }
+
+// After is a name in the log that what Next needs comes after: the newest commit of the plan is the
+// first that does. "": all of it is needed.
+func (t *Tail) After() string {
+	if t.planned.Kind != LogCommit {
+		return ""
+	}
+	return t.planned.Name[:versionDigits]
+}
+
+// Planned is the newest commit that the plan knows; ok is false where there was none.
+func (t *Tail) Planned() (f LogFile, ok bool) { return t.planned, t.planned.Kind == LogCommit }
+
 // Next gives the commits of a log that were not heard of yet, in order. The error says that the
 // log is not the one of the plan any more.
 func (t *Tail) Next(files []LogFile) ([]LogFile, error) {
 	l, err := ReadLog(files)
 	switch {
+	case err != nil && t.planned.Kind == LogCommit:
+		return nil, fmt.Errorf("version %d of its log is not there any more: %w", t.planned.Version, err)
 	case err != nil:
 		return nil, err
 	case l.Version < t.version:
@@ -58,7 +75,7 @@ func (t *Tail) holds(l Log) bool {
 // enders are operations that may bring back files of any age, or make the table another one.
 var enders = []string{"RESTORE", "CLONE", "CONVERT", "REPLACE"}
 
-// Hear takes in the next version. The error says why the plan does not hold any more.
+// Hear takes in the next version, or the next part of it. The error says why the plan does not hold any more.
 func (t *Tail) Hear(c Commit) error {
 	switch operation := strings.ToUpper(c.Info.Operation); {
 	case c.Version != t.version+1:
@@ -87,16 +104,17 @@ func (t *Tail) Hear(c Commit) error {
 			return fmt.Errorf("version %d: %w", c.Version, err)
 		}
 	}
-	t.version = c.Version
-	return nil
+	return t.Pass(c)
 }
 
-// Pass takes a version for heard.
+// Pass takes a version for heard, once all of it was.
 func (t *Tail) Pass(c Commit) error {
 	if c.Version != t.version+1 {
 		return fmt.Errorf("version %d comes after %d", c.Version, t.version)
 	}
-	t.version = c.Version
+	if !c.More {
+		t.version = c.Version
+	}
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (r Report) sums(w io.Writer) {
 func (r Report) Summary() string {
 	removed, stopped, lost := r.Removed(), int64(0), int64(0)
 	for _, t := range r.Tables {
-		switch t.status() {
+		switch t.Status() {
 		case StatusCritical:
 			lost++
 		case StatusRefused:
@@ -73,10 +73,41 @@ func (r Report) Summary() string {
 			text += fmt.Sprintf("; %s %s", spec.Counted(one.n, "table"), one.says)
 		}
 	}
+	text += r.bySpark()
+	if n := r.altered(); n > 0 {
+		text += fmt.Sprintf("; properties of %s set", spec.Counted(n, "table"))
+	}
 	if n := len(r.Unseen); n > 0 {
 		text += fmt.Sprintf("; %s could not be searched", spec.Counted(int64(n), "place"))
 	}
 	return text
+}
+
+// bySpark says of how many tables Spark has removed files, and that nobody has kept those.
+func (r Report) bySpark() (text string) {
+	n, lost := int64(0), false
+	for _, t := range r.Tables {
+		if m := t.Removal; m != nil && m.By == BySpark && !m.Undone && m.All().Files > 0 {
+			n, lost = n+1, lost || m.Undo == spec.UndoNone
+		}
+	}
+	if n > 0 {
+		text = fmt.Sprintf("; from %s by Spark", spec.Counted(n, "table"))
+	}
+	if lost {
+		text += ", which cannot be undone"
+	}
+	return text
+}
+
+// altered counts the tables whose properties a run has set.
+func (r Report) altered() (n int64) {
+	for _, t := range r.Tables {
+		if t.Altered {
+			n++
+		}
+	}
+	return n
 }
 
 // Removed is what a run has removed, and not brought back itself.
@@ -100,14 +131,29 @@ func (t *Table) text(w io.Writer, paint plan.Paint) {
 	if line := t.amounts(); line != "" {
 		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
 	}
+	if line := t.lookedAt(); line != "" {
+		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
+	}
 	if r := t.Removal; r != nil && r.Purged.Files > 0 {
 		fmt.Fprintf(w, "    removed for good what earlier runs had set aside: %s\n", r.Purged)
+	}
+	if r := t.Removal; r != nil && r.Shelved.Files > 0 {
+		fmt.Fprintf(w, "    removed what earlier runs had set aside: %s; freed %s\n", r.Shelved, whenUnversioned)
 	}
 	if r := t.Removal; r != nil && r.All().Files > 0 && !r.Undone && r.Undo != spec.UndoNone {
 		fmt.Fprintf(w, "    until %s this can be undone: flumen-agent retention undo %s\n", r.Until.UTC().Format("2006-01-02"), r.Run)
 	}
+	if r := t.Removal; r != nil && r.By == BySpark && r.All().Files > 0 && r.Undo == spec.UndoNone {
+		fmt.Fprintln(w, "    this cannot be undone: the bucket keeps no versions")
+	}
 	for _, f := range t.Findings {
 		fmt.Fprintf(w, "    %s: %s\n", paint.On(f.Effect.colour(), string(f.Kind)), f.Says)
+	}
+	switch {
+	case t.Altered:
+		fmt.Fprintf(w, "    its properties were set; the next run goes by them: %s\n", t.Alter)
+	case t.Alter != "":
+		fmt.Fprintf(w, "    to set its properties, while nobody writes to it: %s\n", t.Alter)
 	}
 }
 
@@ -119,6 +165,21 @@ func (e Effect) colour() string {
 		return plan.Red
 	}
 	return plan.Blue
+}
+
+// lookedAt says what was looked at, where the rule leaves that open or is content with less than all.
+func (t *Table) lookedAt() string {
+	switch {
+	case t.Vacuum == spec.VacuumLite:
+		text := "lite: by the log alone; orphans, foreign files, tables in its folders and missing live files are not looked for: " + t.Because
+		if t.Gone > 0 {
+			text += fmt.Sprintf("; %s gone already", spec.Counted(t.Gone, "file"))
+		}
+		return text
+	case t.Vacuum == spec.VacuumFull && t.Because != "":
+		return "full: all files were listed: " + t.Because
+	}
+	return ""
 }
 
 // Called is the table's name, or its place if it has none.
@@ -144,6 +205,9 @@ func (t *Table) outcome() string {
 		return "nothing to remove"
 	}
 	text := t.Goes.String() + " can go"
+	if t.BySpark {
+		text += ", by a VACUUM of Spark"
+	}
 	if t.LogGoes.Files > 0 {
 		text += ", and of its log " + t.LogGoes.String()
 	}
@@ -161,7 +225,7 @@ func (t *Table) amounts() string {
 		Amount
 	}{
 		{"live", t.Live}, {"kept for older versions", t.Window}, {"written lately", t.Young}, {"removed long ago", t.Dead},
-		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"set aside", t.Aside}, {"log", t.Log}, {"of it expired", t.Expired},
+		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"set aside", t.Aside}, {"log", t.Log}, {"of it expired", t.Expired}, {"sidecars seen too lately", t.Beside},
 	} {
 		if one.Files > 0 {
 			parts = append(parts, one.name+" "+one.Amount.String())

@@ -24,7 +24,8 @@ type UndoneTable struct {
 	There    int64    `json:"were_there"` // files that were not gone
 	Missing  int64    `json:"missing"`    // files that are not there afterwards
 	Examples []string `json:"missing_for_example,omitempty"`
-	Verified bool     `json:"verified"` // a list of the table shows all of them
+	Verified bool     `json:"verified"`          // a list of the table shows all of them
+	Renewed  bool     `json:"renewed,omitempty"` // by the store they were written when they came back
 	Why      string   `json:"why,omitempty"`
 }
 
@@ -68,5 +69,9 @@ func (t UndoneTable) says(paint plan.Paint) string {
 	if err := t.Err(); err != nil {
 		return text + ": " + paint.On(plan.Red, err.Error())
 	}
-	return text + "; all are there. The table is locked: flumen-agent retention unlock lets runs go on with it"
+	text += "; all are there"
+	if t.Renewed {
+		text += "; by the store they were written just now, so that none of them goes for as long as the rule keeps what was removed"
+	}
+	return text + ". The table is locked: flumen-agent retention unlock lets runs go on with it"
 }

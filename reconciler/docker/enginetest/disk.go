@@ -69,7 +69,8 @@ func (d *BrittleDisk) Fail() {
 }
 
 // Repair does what a person does then: copies what can be read to another disk, checks that, and
-// mounts it at the same place. Files that are open stay on what was mounted before.
+// mounts it at the same place. Files that are open stay on what was mounted before, which stays
+// below it, so that nothing is written to the bare folder in between.
 func (d *BrittleDisk) Repair() {
 	d.Helper()
 	content, err := os.ReadFile(d.image)
@@ -80,9 +81,6 @@ func (d *BrittleDisk) Repair() {
 	if err := os.WriteFile(d.image, content, 0o600); err != nil {
 		d.Fatal(err)
 	}
-	if err := syscall.Unmount(d.Dir, syscall.MNT_DETACH); err != nil {
-		d.Fatal(err)
-	}
 	out, err := exec.Command("e2fsck", "-p", d.image).CombinedOutput()
 	if failed := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &failed) && failed.ExitCode() == 1) { // 1: errors corrected
 		d.Fatalf("%v: %s", err, out)
@@ -90,4 +88,5 @@ func (d *BrittleDisk) Repair() {
 	if out, err := d.mount(); err != nil {
 		d.Fatal(out)
 	}
+	d.Cleanup(func() { _ = syscall.Unmount(d.Dir, syscall.MNT_DETACH) })
 }

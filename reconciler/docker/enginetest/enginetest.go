@@ -8,6 +8,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,13 @@ const Variable = "FLUMEN_TEST_ENGINES"
 
 // allVariable is set where every part that a test needs has to be there.
 const allVariable = "FLUMEN_TEST_ALL"
+
+// runVariable has what the names of all that tests make begin with, so that what is left of a run
+// that was broken off can be found (.ci/side-by-side).
+const runVariable = "FLUMEN_TEST_RUN"
+
+// everyVariable is set where every case goes to every engine.
+const everyVariable = "FLUMEN_TEST_EVERY_ENGINE"
 
 // Lacks skips a test that lacks a part, which is said. In make test, which brings all parts,
 // the test fails instead.
@@ -59,6 +67,22 @@ func Each(t *testing.T, test func(t *testing.T, engine *client.Client)) {
 	}
 }
 
+// Share gives the cases that an engine has to itself: the first engine the first one, the next
+// engine the next, and so on in turn. It is for what says more about the agent than about its
+// engine. With FLUMEN_TEST_EVERY_ENGINE=1 each engine has all of them.
+func Share[Case any](t testing.TB, engine *client.Client, cases []Case) []Case {
+	t.Helper()
+	hosts := Hosts(t)
+	if os.Getenv(everyVariable) != "" {
+		return cases
+	}
+	share := []Case{} // not nil, which testscript takes for not given
+	for i := slices.Index(hosts, engine.DaemonHost()); i < len(cases); i += len(hosts) {
+		share = append(share, cases[i])
+	}
+	return share
+}
+
 // Connect gives a client of an engine.
 func Connect(t testing.TB, host string) *client.Client {
 	t.Helper()
@@ -78,7 +102,7 @@ func Connect(t testing.TB, host string) *client.Client {
 // containers, networks and volumes.
 func Project(t testing.TB, engine client.APIClient) string {
 	t.Helper()
-	name := "flumen-test-" + strings.ToLower(rand.Text()[:8])
+	name := "flumen-test-" + os.Getenv(runVariable) + strings.ToLower(rand.Text()[:8])
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
@@ -87,15 +111,23 @@ func Project(t testing.TB, engine client.APIClient) string {
 	return name
 }
 
+// given counts what Subnet and HostPort have given. Each process begins somewhere else.
+var given = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(mathrand.Uint32N(1 << 20))
+	return &n
+}()
+
 // Subnet gives the first three numbers of an address range that no other test has, as in
 // "10.213.7": an engine allows no two networks that overlap.
 func Subnet() string {
-	return fmt.Sprintf("10.%d.%d", 130+mathrand.IntN(100), mathrand.IntN(256))
+	n := given.Add(1) % (100 << 8)
+	return fmt.Sprintf("10.%d.%d", 130+n>>8, n&0xff)
 }
 
-// HostPort gives a port of an engine's host that no other test has, below those that the
-// system hands out.
-func HostPort() int { return 20000 + mathrand.IntN(10000) }
+// HostPort gives the first of ten ports of an engine's host that no other test has, below those that
+// the system hands out.
+func HostPort() int { return 20000 + int(given.Add(1)%1000)*10 }
 
 // Clean removes everything of a project.
 func Clean(ctx context.Context, t testing.TB, engine client.APIClient, project string) {

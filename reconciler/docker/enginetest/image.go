@@ -27,10 +27,11 @@ import (
 const Sleeper = "flumen-test/sleeper:1"
 
 // HealthySleeper is Sleeper with a health check.
-const HealthySleeper = "flumen-test/sleeper:healthy"
+const HealthySleeper = "flumen-test/sleeper:with-health"
 
-// Check is the health check of HealthySleeper, in the form of a Dockerfile.
-const Check = `HEALTHCHECK --interval=500ms --timeout=3s --retries=3 CMD ["/sleeper", "health"]`
+// Check is the health check of HealthySleeper, in the form of a Dockerfile. An engine takes as much
+// of the processor for one as for a tenth of a container's start, for as long as that runs.
+const Check = `HEALTHCHECK --interval=1s --timeout=30s --retries=3 CMD ["/sleeper", "health"]`
 
 const contentLabel = "dev.flumen.test.content"
 
@@ -85,6 +86,22 @@ func Image(t testing.TB, engine client.APIClient, changes ...string) string {
 		_, _ = engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true})
 	})
 	return name
+}
+
+// Build makes an image of a folder with the docker program. It is tried again, since the classic
+// builder fails when an image is removed at a bad moment that began as this one does.
+func Build(t testing.TB, host, name, folder string, options ...string) {
+	t.Helper()
+	args := append([]string{"-H", host, "build", "-q", "-t", name}, append(options, folder)...)
+	for try := 1; ; try++ {
+		out, err := exec.CommandContext(t.Context(), "docker", args...).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if try == 3 {
+			t.Fatalf("build %s: %v\n%s", folder, err, out)
+		}
+	}
 }
 
 func importImage(t testing.TB, engine client.APIClient, name string, changes []string) {
