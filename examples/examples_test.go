@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -74,13 +75,35 @@ func TestQuickstartConvergesAndStaysSo(t *testing.T) {
 	}
 }
 
+// programs is a folder for what all tests run.
+var programs string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "flumen-test-programs-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// built is the error of making the agent, which is done once.
+var built = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", programs, "../cmd/flumen-agent").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the agent: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// build gives the path of the agent's program.
 func build(t *testing.T) string {
 	t.Helper()
-	agent := filepath.Join(t.TempDir(), "flumen-agent")
-	if code, out := run(t, nil, "go", "build", "-o", agent, "../cmd/flumen-agent"); code != 0 {
-		t.Fatalf("build the agent:\n%s", out)
+	if err := built(); err != nil {
+		t.Fatal(err)
 	}
-	return agent
+	return filepath.Join(programs, "flumen-agent")
 }
 
 // remove takes away what the project made, data and images too.
@@ -160,7 +183,7 @@ func TestAgentRunsInAContainer(t *testing.T) {
 	enginetest.Images(t, enginetest.Connect(t, engines[0]))
 	project := enginetest.Project(t, enginetest.Connect(t, engines[0]))
 	dir, image := t.TempDir(), project+"-agent"
-	docker("build", "-q", "-t", image, "-f", "agent/Dockerfile", filepath.Dir(build(t)))
+	enginetest.Build(t, engines[0], image, filepath.Dir(build(t)), "-f", "agent/Dockerfile")
 	t.Cleanup(func() { run(t, environ, "docker", "image", "rm", image) })
 
 	repository := filepath.Join(dir, "lake")
@@ -184,16 +207,30 @@ func TestAgentRunsInAContainer(t *testing.T) {
 	t.Cleanup(func() { run(t, environ, "docker", "rm", "-fv", image) })
 
 	web := project + "-web-1"
-	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		if code, _ := run(t, environ, "docker", "exec", web, "/sleeper", "holds", "/a", "from the repository"); code == 0 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it does not come up; the agent says:\n%s", docker("logs", image))
-		}
+	if !within(time.Minute, 200*time.Millisecond, func() bool {
+		code, _ := run(t, environ, "docker", "exec", web, "/sleeper", "holds", "/a", "from the repository")
+		return code == 0
+	}) {
+		t.Fatalf("it does not come up; the agent says:\n%s", docker("logs", image))
 	}
 	docker("stop", "-t", "60", image)
 	if code := strings.TrimSpace(docker("inspect", "-f", "{{.State.ExitCode}}", image)); code != "0" {
 		t.Errorf("it ended with %s:\n%s", code, docker("logs", image))
 	}
+}
+
+// within asks every so often whether something is so that tells nobody when it is, and gives up after a
+// time.
+func within(limit, every time.Duration, is func() bool) bool {
+	again := time.NewTicker(every)
+	defer again.Stop()
+	over := time.After(limit)
+	for !is() {
+		select {
+		case <-again.C:
+		case <-over:
+			return false
+		}
+	}
+	return true
 }

@@ -46,6 +46,9 @@ func eachMayDoItsOwn(t *testing.T, l *lakehouse) {
 		{"trino", "TRINO_S3_SECRET",
 			[][]string{{"cat", inWarehouse}, {"cat", inStorage}, {"ls", "lake/lakehouse"}},
 			[][]string{{"cp", file, inWarehouse}, {"cp", file, inStorage}, {"rm", inWarehouse}, {"admin", "user", "list", "lake"}}},
+		{"sweeper", "SWEEPER_S3_SECRET",
+			[][]string{{"cp", file, inWarehouse}, {"rm", inWarehouse}, {"cp", file, inWarehouse}},
+			[][]string{{"cp", file, inLakehouse}, {"rm", inLakehouse}, {"cp", file, inStorage}, {"ls", "lake/storage"}, {"mb", "lake/another"}, {"admin", "user", "list", "lake"}}},
 	} {
 		for _, args := range may.can {
 			if code, out := l.mcAs(may.user, l.env[may.secret], args...); code != 0 {

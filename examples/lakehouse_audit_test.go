@@ -29,15 +29,17 @@ func TestLakehouseForbiddenActsAreRefusedAndLogged(t *testing.T) {
 func (l *lakehouse) logs(service string, texts ...string) {
 	l.t.Helper()
 	var log string
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+	if !within(time.Minute, 500*time.Millisecond, func() bool {
 		log = l.docker("logs", l.container(service))
 		for line := range strings.Lines(log) {
 			if hasAll(line, texts) {
-				return
+				return true
 			}
 		}
+		return false
+	}) {
+		l.t.Errorf("no line of %s has %q:\n%s", service, texts, log[max(0, len(log)-4000):])
 	}
-	l.t.Errorf("no line of %s has %q:\n%s", service, texts, log[max(0, len(log)-4000):])
 }
 
 func hasAll(line string, texts []string) bool {

@@ -30,10 +30,7 @@ func (l *lakehouse) script(args ...string) {
 			l.t.Fatal(err)
 		}
 	}
-	environ := append(os.Environ(), "FLUMEN_AGENT="+l.agent)
-	for name, value := range l.env {
-		environ = append(environ, name+"="+value)
-	}
+	environ := append(l.environ(), "FLUMEN_AGENT="+l.agent)
 	if code, out := run(l.t, environ, filepath.Join(dir, ".ci/lakehouse"), args...); code != 0 {
 		l.t.Fatalf("lakehouse %s: exit code %d\n%s", strings.Join(args, " "), code, out)
 	}
@@ -84,7 +81,7 @@ func aSmallMachine(t *testing.T, l *lakehouse) {
 		t.Errorf("running (-want +got):\n%s", diff)
 	}
 	const small = "CREATE DATABASE small; CREATE TABLE small.t (n INT); INSERT INTO small.t VALUES (41), (1); SELECT sum(n) FROM small.t; DROP TABLE small.t; DROP DATABASE small"
-	if out := l.docker("exec", l.container("spark-worker1"), "bash", "-c", `spark-sql -e "$1" 2>/tmp/log || { cat /tmp/log; exit 1; }`, "-", small); !strings.Contains("\n"+out+"\n", "\n42\n") {
+	if out := l.sparkSQL("spark-worker1", small); !strings.Contains("\n"+out+"\n", "\n42\n") {
 		t.Errorf("Spark says:\n%s", out)
 	}
 }

@@ -2,6 +2,7 @@ package examples
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,7 @@ func newExample(t *testing.T, name string, env map[string]string) *lakehouse {
 			t.Fatal(err)
 		}
 	}
+	maps.Copy(l.env, compiledOnce)
 	for name, value := range map[string]string{
 		"DOCKER_HOST": engine.DaemonHost(), "FLUMEN_PROJECT": l.project, "FLUMEN_STATE": t.TempDir(), "FLUMEN_FILE": filepath.Join(l.repo, name, "flumen.yaml"),
 	} {
@@ -66,7 +68,7 @@ func TestLakehouseWorkersAreScaledByOneLine(t *testing.T) {
 	l.exits(0, "plan")
 	scale(2, 3, "create service/spark-worker#3")
 	scale(3, 2, "remove service/spark-worker#3")
-	out := l.docker("exec", l.container("spark-worker"), "bash", "-c", `spark-sql --master spark://spark-master:7077 --conf spark.driver.host=$HOSTNAME -e "SELECT sum(id) FROM range(0, 1000, 1, 4)" 2>/tmp/log || { cat /tmp/log; exit 1; }`)
+	out := l.sparkSQL("spark-worker", "SELECT sum(id) FROM range(0, 1000, 1, 4)", "--master", "spark://spark-master:7077", "--conf", "spark.driver.host="+l.docker("exec", l.container("spark-worker"), "hostname"))
 	if !strings.Contains("\n"+out+"\n", "\n499500\n") {
 		t.Errorf("a job on them says:\n%s", out)
 	}
@@ -99,7 +101,7 @@ func TestLakehouseTablesLieInAStoreOutsideTheStack(t *testing.T) {
 	l.exits(0, "apply", "--yes")
 	l.exits(0, "plan")
 	const table = "delta.`s3a://of-a-test/numbers`"
-	out := l.docker("exec", l.container("jupyterlab"), "bash", "-c", `spark-sql -e "$1" 2>/tmp/log || { cat /tmp/log; exit 1; }`, "-",
+	out := l.sparkSQL("jupyterlab",
 		"CREATE TABLE "+table+" (n INT) USING delta; INSERT INTO "+table+" VALUES (41), (1); SELECT sum(n) FROM "+table)
 	if !strings.Contains("\n"+out+"\n", "\n42\n") {
 		t.Errorf("Spark says:\n%s", out)

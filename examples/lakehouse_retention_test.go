@@ -18,12 +18,11 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
 
-const agedTable = "warehouse/bronze.db/aged/"
-
 // ages makes a table of the stack older: its log, its checkpoints and the times of its objects.
 // Versions up to old are from 60 days ago then, later ones from 20 days ago.
-func (l *lakehouse) ages(old int64) {
+func (l *lakehouse) ages(table string, old int64) {
 	l.t.Helper()
+	agedTable := "warehouse/bronze.db/" + table + "/"
 	store, err := minio.New("127.0.0.1:"+l.env["MINIO_PORT"], &minio.Options{Creds: credentials.NewStaticV4("flumendata", l.env["MINIO_ROOT_PASSWORD"], "")})
 	must := func(err error) {
 		l.t.Helper()
@@ -79,8 +78,8 @@ func (l *lakehouse) retention(file string, args ...string) (report proof.Report,
 // what may go, and brings it back. Spark and Trino read what stays, and afterwards all of it.
 func retentionIsKept(t *testing.T, l *lakehouse) {
 	l.converges("sql")
-	l.spark("spark-sql -f", "aged.sql")
-	l.ages(4)
+	l.session.file(l, "aged.sql")
+	l.ages("aged", 4)
 	file := filepath.Join(t.TempDir(), "flumen.yaml")
 	spec := fmt.Sprintf(`name: retention-of-%s
 services: {a: {image: busybox}}
@@ -128,8 +127,8 @@ retention:
 // reads expects Spark to give these lines.
 func (l *lakehouse) reads(query, want string) {
 	l.t.Helper()
-	out := l.docker("exec", l.container(driver), "bash", "-c", `spark-sql -e "$1" 2>/tmp/log || { cat /tmp/log; exit 1; }`, "-", query)
-	if !strings.Contains(out+"\n", want) {
+	out := l.session.sql(l, query)
+	if !strings.Contains(out, want) {
 		l.t.Errorf("%s: Spark gives\n%s", query, out)
 	}
 }

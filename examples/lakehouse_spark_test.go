@@ -13,22 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// driver is where spark-sql runs: it is in both networks, and has the key of MinIO.
-const driver = "jupyterlab"
-
-// spark runs a program of Spark with a file of testdata/lakehouse, and gives what it wrote
-// to its standard output.
-func (l *lakehouse) spark(command, file string, args ...string) string {
-	l.t.Helper()
-	l.docker("cp", filepath.Join("testdata/lakehouse", file), l.container(driver)+":/tmp/"+file)
-	// Logs go to the standard error, which only matters when it fails.
-	const quiet = `"$@" 2>/tmp/log || { cat /tmp/log; exit 1; }`
-	return l.docker(append([]string{"exec", l.container(driver), "bash", "-c", quiet, "-"}, append(append(strings.Fields(command), "/tmp/"+file), args...)...)...)
-}
-
 func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
 	l.converges("analytics")
-	out := l.spark("spark-sql -f", "orders.sql")
+	out := l.session.file(l, "orders.sql")
 
 	rows := "1\tanvil\t10.00\tNULL\tNULL\n2\tbolt\t0.80\tnew\tshop\n4\tdöner\t9.90\thot\tweb\n3\n"
 	if !strings.Contains(out, rows) {
@@ -46,6 +33,11 @@ func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
 	for _, want := range []string{"day=2026-01-01", "day=2026-01-02", "bytes, 2 rows"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("nothing says %q about the partitioned table:\n%s", want, out)
+		}
+	}
+	for _, of := range []string{"driver", "executor"} {
+		if got := l.session.sql(l, "SET spark."+of+".extraJavaOptions"); !strings.Contains(got, l.env["SPARK_JAVA_OPTIONS"]) {
+			t.Errorf("options of Java for the %s are %q", of, got)
 		}
 	}
 	filesAndNamesAreThere(t, l)
@@ -106,24 +98,28 @@ type streamed struct {
 	Rows, Different int
 }
 
-// stream has some rows added, and copied by a streaming query.
-func (l *lakehouse) stream(rows string) streamed {
-	l.t.Helper()
-	var saw streamed
-	out := l.spark("spark-submit --conf spark.scheduler.minRegisteredResourcesRatio=1 --conf spark.scheduler.maxRegisteredResourcesWaitingTime=120s", "stream.py", rows)
-	if err := json.Unmarshal([]byte(out), &saw); err != nil {
-		l.t.Fatalf("%v in:\n%s", err, out)
-	}
-	return saw
-}
-
 // bothWorkers are the hosts that a driver's tasks run on.
 var bothWorkers = []string{"spark-worker1", "spark-worker2"}
+
+// aStreamingQueryBegins in the driver that stays, which ends then, and leaves its event log. Later ones go on where
+// it was.
+func aStreamingQueryBegins(t *testing.T, l *lakehouse) {
+	l.streams(10)
+	l.session.end(l)
+	if logs := l.docker("exec", l.container("spark-master"), "ls", "/var/lib/spark/logs"); !strings.Contains(logs, "app-") {
+		t.Errorf("of event logs there is %q", logs)
+	}
+}
 
 // streams has ten rows added and copied, and expects to find so many in all, on both workers.
 func (l *lakehouse) streams(all int) {
 	l.t.Helper()
-	if got := l.stream("10"); got.Rows != all || got.Different != all || !slices.Equal(got.Hosts, bothWorkers) {
-		l.t.Errorf("%d rows expected: %+v; the master says:\n%s", all, got, l.docker("logs", "--tail", "60", l.container("spark-master")))
+	var saw streamed
+	said := l.session.must(l, "stream", 10)
+	if err := json.Unmarshal([]byte(said), &saw); err != nil {
+		l.t.Fatalf("%v in:\n%s", err, said)
+	}
+	if saw.Rows != all || saw.Different != all || !slices.Equal(saw.Hosts, bothWorkers) {
+		l.t.Errorf("%d rows expected: %+v; the master says:\n%s", all, saw, l.docker("logs", "--tail", "60", l.container("spark-master")))
 	}
 }

@@ -8,9 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,12 +79,7 @@ func (l *lakehouse) tells(query string, want ...string) {
 	l.t.Helper()
 	var got []string
 	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
-		if got, err = l.trino(query); err == nil {
-			break
-		}
-	}
-	if err != nil {
+	if !within(time.Minute, time.Second, func() bool { got, err = l.trino(query); return err == nil }) {
 		l.t.Fatalf("%s: %v", query, err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -95,6 +94,9 @@ var orders = []string{"1 anvil 10.00 <nil> <nil>", "2 bolt 0.80 new shop", "4 d�
 
 func trinoReadsWhatSparkWrote(t *testing.T, l *lakehouse) {
 	l.converges("sql")
+	if options := l.docker("exec", l.container("trino"), "cat", "/etc/trino/jvm.config"); !strings.Contains(options, l.env["TRINO_JAVA_OPTIONS"]) {
+		t.Errorf("Trino's options of Java are:\n%s", options)
+	}
 	l.tells(theOrders, orders...)
 	l.tells(`SELECT operation FROM delta.bronze."orders$history" ORDER BY version`, "CREATE TABLE", "WRITE", "UPDATE", "DELETE", "ADD COLUMNS", "MERGE")
 	l.tells("SELECT day, n FROM hive.bronze.visits ORDER BY n", "2026-01-01 3", "2026-01-02 5")
@@ -108,9 +110,24 @@ func trinoReadsWhatSparkWrote(t *testing.T, l *lakehouse) {
 	noServiceHasTheRootKey(t, l)
 }
 
+// jupyterRunsTheExample as a person does who keeps what it shows in work: that file and the objects are theirs.
 func jupyterRunsTheExample(t *testing.T, l *lakehouse) {
-	l.docker("exec", l.container("jupyterlab"), "jupyter", "execute", "--output=/tmp/out.ipynb", "examples/first-table.ipynb")
+	l.docker("exec", l.container("jupyterlab"), "jupyter", "execute", "--output=/home/jovyan/work/first-table.ipynb", "examples/first-table.ipynb")
 	l.tells("SELECT sensor, celsius FROM delta.silver.readings ORDER BY sensor", "attic 31.5", "cellar 12.25")
+
+	notebook := filepath.Join(l.data, "notebooks/first-table.ipynb")
+	if content, err := os.ReadFile(notebook); err != nil || !strings.Contains(string(content), "cellar|  12.25") {
+		t.Errorf("the notebook has no output (%v):\n%s", err, content)
+	}
+	for _, file := range []string{notebook, filepath.Join(l.data, "minio/lakehouse/warehouse/silver.db/readings/_delta_log/00000000000000000000.json")} {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Uid)); owner != l.env["DATA_UID"] {
+			t.Errorf("%s belongs to %s, not to %s", file, owner, l.env["DATA_UID"])
+		}
+	}
 }
 
 // superset is a person who has logged in.
@@ -183,6 +200,15 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.hasOrders(t)
+	if _, err := l.logIn("not the password"); err == nil {
+		t.Error("any password opens it")
+	}
+}
+
+// hasOrders expects the rows that Spark wrote of Superset.
+func (s *superset) hasOrders(t *testing.T) {
+	t.Helper()
 	rows, err := s.askTrino(theOrders)
 	if err != nil {
 		t.Fatal(err)
@@ -193,9 +219,6 @@ func supersetAsksTrino(t *testing.T, l *lakehouse) {
 	}
 	if !slices.Equal(items, []string{"anvil", "bolt", "döner"}) {
 		t.Errorf("Superset gives %v", rows)
-	}
-	if _, err := l.logIn("not the password"); err == nil {
-		t.Error("any password opens it")
 	}
 }
 
@@ -211,7 +234,11 @@ func supersetShowsItsPage(t *testing.T, l *lakehouse) {
 		}
 		return out
 	}
-	show("--screenshot=" + filepath.Join(t.ArtifactDir(), "superset.png"))
+	picture := filepath.Join(t.ArtifactDir(), "superset.png")
+	show("--screenshot=" + picture)
+	if info, err := os.Stat(picture); err != nil || info.Size() < 10_000 {
+		t.Errorf("there is hardly anything in the picture: %v (%v)", info, err)
+	}
 	page := show("--dump-dom")
 	for _, part := range []string{`id="username"`, `type="password"`, "Sign in"} {
 		if !strings.Contains(page, part) {
@@ -220,20 +247,41 @@ func supersetShowsItsPage(t *testing.T, l *lakehouse) {
 	}
 }
 
-// everySystemComesBack kills each container in turn, and expects what needs nearly all of them
-// to answer again. A streaming query goes on where it was.
+// everySystemComesBack kills each container in turn, those that do not need one another side by
+// side, and expects what needs nearly all of them to answer again: Trino, Superset, and Spark after those that it is
+// made of. Workers find a new master by themselves. A streaming query goes on where it was.
 func everySystemComesBack(t *testing.T, l *lakehouse) {
-	l.streams(10)
-	for _, service := range []string{"postgres", "minio", "hive-metastore", "spark-master", "spark-worker1", "spark-worker2", "jupyterlab", "trino", "superset"} {
-		l.kill(service)
+	workersStarted := func() string {
+		return l.docker("inspect", "-f", "{{.State.StartedAt}}", l.container("spark-worker1"), l.container("spark-worker2"))
+	}
+	for _, services := range [][]string{{"postgres"}, {"minio"}, {"hive-metastore"}, {"spark-master"}, {"spark-worker1", "jupyterlab", "superset"}, {"spark-worker2", "trino"}} {
+		before := workersStarted()
+		for _, service := range services {
+			l.kill(service)
+		}
 		report := l.exits(2, "drift")
-		if service == "postgres" && !strings.Contains(report, "needed by service/hive-metastore, service/jupyterlab, service/spark-master, service/spark-worker1, service/spark-worker2, service/superset, service/trino") {
+		if services[0] == "postgres" && !strings.Contains(report, "needed by service/hive-metastore, service/jupyterlab, service/spark-master, service/spark-worker1, service/spark-worker2, service/superset, service/trino") {
 			t.Errorf("the report does not say what needs PostgreSQL:\n%s", report)
 		}
 		began := time.Now()
 		l.converges("sql")
-		t.Logf("%s is back after %s, a plan included", service, time.Since(began).Round(100*time.Millisecond))
+		t.Logf("%v is back after %s, a plan included", services, time.Since(began).Round(100*time.Millisecond))
 		l.tells(theOrders, orders...)
+		switch services[0] {
+		case "spark-master":
+			if workersStarted() != before {
+				t.Error("a worker was restarted though only the master was killed")
+			}
+			fallthrough
+		case "spark-worker1":
+			l.reads("SELECT id, item FROM bronze.orders ORDER BY id", "1\tanvil\n2\tbolt\n4\tdöner\n")
+			l.session.end(l)
+		}
+		s, err := l.logIn(l.env["SUPERSET_ADMIN_PASSWORD"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hasOrders(t)
 	}
 	l.streams(20)
 }
@@ -291,25 +339,41 @@ func (l *lakehouse) asksMeanwhile() (gap func() time.Duration) {
 	return func() time.Duration { close(ended); return <-longest }
 }
 
-// everythingComesUpAgain: after down, and after everything was stopped at once, as it is when
-// the engine or the machine restarts.
+// everythingComesUpAgain after down, tier by tier. It changes no row of a table or of the metastore.
 func everythingComesUpAgain(t *testing.T, l *lakehouse) {
-	const rows = `SELECT (SELECT count(*) FROM "TBLS"), (SELECT count(*) FROM "DBS"), (SELECT max("TBL_ID") FROM "TBLS"),
-		(SELECT md5(string_agg(format('%s %s %s', attrelid, attname, atttypid), ',' ORDER BY attrelid, attnum)) FROM pg_attribute)` // no DDL either
-	before := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", rows)
-	for name, stop := range map[string]func(){
-		"down": func() { l.exits(0, "down", "--yes") },
-		"everything stopped": func() {
-			l.docker(append([]string{"stop"}, strings.Fields(l.docker("ps", "-q", "--filter", "label=com.docker.compose.project="+l.project))...)...)
-		},
-	} {
-		stop()
-		began := time.Now()
-		l.converges("sql")
-		t.Logf("all of it is up after %s: %s", name, time.Since(began).Round(time.Second))
-		l.tells(theOrders, orders...)
-		if after := l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", rows); after != before {
-			t.Errorf("the metastore's rows were %s and are %s after %s", before, after, name)
-		}
+	tables, names := l.everyTable(), l.rowsOfMetastore()
+	l.exits(0, "down", "--yes")
+	seen := enginetest.Starts(t, enginetest.Connect(t, enginetest.Hosts(t)[0]), l.project)
+	began := time.Now()
+	l.converges("sql")
+	t.Logf("all of it is up after down: %s", time.Since(began).Round(time.Second))
+	enginetest.InOrder(t, seen(), theTiers...)
+	l.tells(theOrders, orders...)
+	if diff := cmp.Diff(tables, l.everyTable()); diff != "" {
+		t.Errorf("rows of the tables (-before +after down):\n%s", diff)
+	}
+	if diff := cmp.Diff(names, l.rowsOfMetastore()); diff != "" {
+		t.Errorf("rows of the metastore (-before +after down):\n%s", diff)
 	}
 }
+
+// rowsOfMetastore is all that it keeps in PostgreSQL, as the sorted lines of a dump, and a sum of its tables' columns,
+// which would be others if a table was made anew.
+func (l *lakehouse) rowsOfMetastore() []string {
+	l.t.Helper()
+	dump := l.docker("exec", "-e", "PGPASSWORD="+l.env["HIVE_DB_PASSWORD"], l.container("postgres"), "pg_dump", "-h", "postgres", "-U", "hive", "metastore")
+	var rows []string
+	for line := range strings.Lines(dump) {
+		if !ofTheDump.MatchString(line) {
+			rows = append(rows, line)
+		}
+	}
+	if !slices.ContainsFunc(rows, func(row string) bool { return strings.Contains(row, "\torders\t") }) {
+		l.t.Fatalf("the metastore's dump does not name a table:\n%s", dump)
+	}
+	slices.Sort(rows)
+	return append(rows, l.mustSQL("hive", l.env["HIVE_DB_PASSWORD"], "metastore", `SELECT md5(string_agg(format('%s %s %s', attrelid, attname, atttypid), ',' ORDER BY attrelid, attnum)) FROM pg_attribute`))
+}
+
+// ofTheDump are lines that say how to read it and no row; a word of \restrict is a random one.
+var ofTheDump = regexp.MustCompile(`^(\s*$|--|SET |SELECT pg_catalog\.set_config|\\restrict |\\unrestrict )`)

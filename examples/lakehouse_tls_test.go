@@ -130,7 +130,7 @@ func answersOnlyOverTLS(t *testing.T, l *lakehouse, talk talk) {
 }
 
 func aTableOverTLS(t *testing.T, l *lakehouse) {
-	out := l.docker("exec", l.container("jupyterlab"), "bash", "-c", `spark-sql -e "$1" 2>/tmp/log || { cat /tmp/log; exit 1; }`, "-",
+	out := l.sparkSQL("jupyterlab",
 		"CREATE DATABASE safe; CREATE TABLE safe.numbers (n INT); INSERT INTO safe.numbers VALUES (41), (1); SELECT sum(n) FROM safe.numbers")
 	if !strings.Contains("\n"+out+"\n", "\n42\n") {
 		t.Fatalf("Spark says:\n%s", out)
@@ -168,7 +168,7 @@ func (l *lakehouse) base(system string) string {
 	if l.tls != nil {
 		scheme = "https://"
 	}
-	return scheme + "127.0.0.1:" + l.env[system+"_PORT"]
+	return scheme + l.host() + ":" + l.env[system+"_PORT"]
 }
 
 // web is a client for HTTP, with connections of its own.

@@ -85,7 +85,7 @@ func newPlatform(t *testing.T, agent, compose string) *platform {
 			t.Fatal(err)
 		}
 	}
-	p.docker("build", "-q", "-t", "flumendata/postgres:17", "lakehouse/images/postgres")
+	enginetest.Build(t, enginetest.Hosts(t)[0], "flumen-test/postgres:17", "lakehouse/images/postgres")
 	t.Cleanup(func() {
 		for _, image := range []string{"hive:standalone-metastore-4.1.0", "spark:4.0.1-health", "jupyterlab:spark-4.0.1", "superset:5.0.0"} {
 			p.run("docker", "image", "rm", "-f", p.project+"/"+image)

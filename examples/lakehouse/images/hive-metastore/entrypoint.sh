@@ -18,7 +18,7 @@ case $1 in
     ;;
   metastore)
     # shellcheck disable=SC2086 # the options are meant to be split
-    exec java ${HIVE_JVM_OPTS:--Xms64m -Xmx512m -XX:+UseSerialGC} \
+    exec java ${HIVE_JVM_OPTS:--Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1} \
       -Dlog4j2.configurationFile=/opt/hive/conf/log4j2.properties \
       org.apache.hadoop.hive.metastore.HiveMetaStore
     ;;

@@ -5,7 +5,10 @@
 #
 # SPARK_LISTEN is the name it listens on and is known by (default: the host's name);
 # SPARK_MASTER the address of the master (default: spark://spark-master:7077).
+# SPARK_DAEMON_JAVA_OPTS are options of Java for the master and the workers, which do little
+# themselves: by default they start quickly and stay small.
 set -eu
+export SPARK_DAEMON_JAVA_OPTS="${SPARK_DAEMON_JAVA_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
 
 name=${SPARK_LISTEN:-$(hostname)}
 case $1 in

@@ -1,22 +1,18 @@
 #!/bin/sh
-# entrypoint.sh init        brings the database to this version, makes the admin and the roles, and
-#                           the database that SUPERSET_TRINO_URI names: a job that ends
+# entrypoint.sh init        brings the database to this version, makes the admin and the roles, a user
+#                           who reads (READER_USER), and the database that SUPERSET_TRINO_URI
+#                           names: a job that ends
 # entrypoint.sh server      serves on port 8088
 # entrypoint.sh COMMAND...  anything else, for instance superset shell
 #
-# Both read /etc/superset/superset_config.py; init takes ADMIN_USER and ADMIN_PASSWORD too.
+# Both read /etc/superset/superset_config.py; init takes ADMIN_USER and ADMIN_PASSWORD, and
+# READER_PASSWORD, too.
 set -eu
 
 case $1 in
   init)
     : "${ADMIN_USER:?}" "${ADMIN_PASSWORD:?}"
-    superset db upgrade
-    # create-admin says so and ends with 0 where the user is there already, whose password is set then.
-    superset fab create-admin --username "$ADMIN_USER" --firstname "$ADMIN_USER" --lastname Admin \
-      --email "$ADMIN_USER@localhost.localdomain" --password "$ADMIN_PASSWORD"
-    superset fab reset-password --username "$ADMIN_USER" --password "$ADMIN_PASSWORD"
-    superset init
-    [ -z "${SUPERSET_TRINO_URI:-}" ] || superset set-database-uri --database_name Trino --uri "$SUPERSET_TRINO_URI"
+    exec python3 /usr/local/bin/init.py
     ;;
   server)
     # One process, since caches and limits live in it; threads serve side by side.

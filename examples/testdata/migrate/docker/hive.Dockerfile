@@ -1,2 +1,2 @@
-FROM flumen-test/sleeper:healthy
+FROM flumen-test/sleeper:with-health
 LABEL of=hive
