@@ -1,6 +1,6 @@
 # Every target is what CI runs; what is longer than a line is a script in .ci.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down lakehouse lakehouse-down lakehouse-backup lakehouse-restore build test test-lakehouse bench bench-delta soak lint fuzz fuzz-delta
+.PHONY: help demo demo-down lakehouse lakehouse-down lakehouse-backup lakehouse-restore build test test-lakehouse bench bench-lakehouse bench-delta soak lint fuzz fuzz-delta
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,12 +30,15 @@ test: ## format, vet, staticcheck and all tests, with the engines they need
 	@.ci/test
 
 test-lakehouse: ## the whole lakehouse, where there is memory and disk for it (make test calls it)
-	@.ci/test-lakehouse
+	@.ci/side-by-side .ci/test-lakehouse
 
 bench: ## measure: a check with nothing to do and a cold start, beside docker compose
 	@.ci/bench
 
-bench-delta: ## measure: how large Delta tables are planned, beside delta-rs
+bench-lakehouse: ## measure: the lakehouse's images, start, memory, a run with nothing to do, kills
+	@.ci/bench-lakehouse
+
+bench-delta: ## measure: how large Delta tables are planned, beside delta-rs and Spark
 	@.ci/bench-delta
 
 soak: ## ten minutes of random harm to a running agent (SOAK=1h for longer)
