@@ -210,8 +210,7 @@ func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 			seen["a writer meanwhile"]++
 		}
 		if checkpoints {
-			h.table.Checkpoint(c)
-			h.mark(c)
+			h.mark(h.table.Checkpoint(c), c)
 			h.late = true
 			seen["a checkpoint meanwhile"]++
 		}

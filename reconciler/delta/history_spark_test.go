@@ -148,8 +148,8 @@ func (h *history) resolved(path, vector string) deltatest.ID {
 	panic("a path is one file")
 }
 
-// mark takes down what a checkpoint of the newest version says.
-func (h *history) mark(c deltatest.Checkpoint) {
+// mark takes down what a checkpoint of the newest version says, which may be in place of another one.
+func (h *history) mark(name string, c deltatest.Checkpoint) {
 	t := tally{map[deltatest.ID]deltatest.File{}, map[deltatest.ID]deltatest.Deletion{}}
 	for id, d := range h.table.Tombstones {
 		if _, back := h.table.State[id]; !back && d.At != nil && d.At.After(c.At.Add(-c.Forget)) {
@@ -161,13 +161,18 @@ func (h *history) mark(c deltatest.Checkpoint) {
 			t.add(h, f, id.Vector)
 		}
 	}
-	h.marks[h.table.Version] = append(h.marks[h.table.Version], t)
+	all := h.marks[h.table.Version]
+	if all == nil {
+		all = map[string]tally{}
+		h.marks[h.table.Version] = all
+	}
+	all[name] = t
 }
 
 // vacuumed are the files that a VACUUM takes now. Where there are several checkpoints of a version, nobody
 // knows which one Spark takes.
 func (h *history) vacuumed() map[string]bool {
-	newest, begins := int64(-1), []tally{{map[deltatest.ID]deltatest.File{}, map[deltatest.ID]deltatest.Deletion{}}}
+	newest, begins := int64(-1), map[string]tally{"": {map[deltatest.ID]deltatest.File{}, map[deltatest.ID]deltatest.Deletion{}}}
 	for version, all := range h.marks {
 		if version > newest {
 			newest, begins = version, all

@@ -68,15 +68,15 @@ type history struct {
 
 	streamed int64 // the oldest version that a stream still needs; below 0: there is none
 
-	spark *vacuuming        // removes the files; nil: the agent does
-	quirk string            // of all that Spark is known to treat in its own way only this is in it; "": anything
-	marks map[int64][]tally // what checkpoints say, by version
-	named bool              // the store names its files first
+	spark *vacuuming                 // removes the files; nil: the agent does
+	quirk string                     // of all that Spark is known to treat in its own way only this is in it; "": anything
+	marks map[int64]map[string]tally // what checkpoints say, by version and name
+	named bool                       // the store names its files first
 }
 
 func newHistory(t *rapid.T) *history {
 	store := deltatest.NewStore(now)
-	h := &history{T: t, store: store, table: store.Table("lake/wh/t"), rule: spec.DefaultRetention(), written: map[string]time.Time{}, vectors: map[string]*deltatest.Vector{}, spelled: map[string]deltatest.ID{}, marks: map[int64][]tally{}}
+	h := &history{T: t, store: store, table: store.Table("lake/wh/t"), rule: spec.DefaultRetention(), written: map[string]time.Time{}, vectors: map[string]*deltatest.Vector{}, spelled: map[string]deltatest.ID{}, marks: map[int64]map[string]tally{}}
 	h.rule.MaxRatio = 1
 	h.named = rapid.Bool().Draw(t, "named")
 	h.rule.Data = h.days("policy", 7, 40)
@@ -347,8 +347,7 @@ func (h *history) checkpoint(at time.Time, lie bool) {
 			h.lied = true
 		}
 	}
-	h.table.Checkpoint(c)
-	h.mark(c)
+	h.mark(h.table.Checkpoint(c), c)
 }
 
 // own is how long the table's writer remembers what was removed.

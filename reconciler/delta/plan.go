@@ -256,6 +256,7 @@ type told struct {
 func (t *looked) learn(s snapshot, all told) {
 	t.state, t.now, t.Cutoff = all.state, all.state.Now, all.state.Cutoff
 	t.ID, t.Version, t.Features, t.Keep = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names(), spec.Span(all.keep)
+	t.Choice = s.log.Choice()
 	t.Findings = append(append(t.Findings, s.found...), all.doubts...)
 }
 

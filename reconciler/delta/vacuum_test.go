@@ -133,6 +133,13 @@ func TestSparkIsNotAskedWhereItIsWrong(t *testing.T) {
 		}, "would remove 1 file"},
 		"P9 a folder of an index":               {func(k *keeper, _ *deltatest.Table) { k.Put("lake/wh/t/_delta_index/i.parquet", "x", long) }, "would remove 1 file"},
 		"#140 a shorter retention of the table": {func(k *keeper, _ *deltatest.Table) { k.rule.Data = 40 * day }, "which is shorter than 40d"},
+		"a choice of checkpoints": {func(_ *keeper, table *deltatest.Table) {
+			table.Checkpoint(deltatest.Checkpoint{V2: "parquet"})
+			table.Checkpoint(deltatest.Checkpoint{Lose: []string{"live.parquet"}})
+		}, "another checkpoint"},
+		"a checkpoint that cannot be read": {func(k *keeper, table *deltatest.Table) {
+			k.Put(table.LogPath("00000000000000000002.checkpoint.parquet"), "PAR1 it is not", ago(30))
+		}, "another checkpoint"},
 		"P7 a shallow clone": {func(k *keeper, _ *deltatest.Table) {
 			clone := k.table("clone")
 			clone.Commit(ago(60), deltatest.Add("s3://lake/wh/t/a.parquet"))

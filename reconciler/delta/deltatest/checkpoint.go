@@ -75,24 +75,28 @@ type Checkpoint struct {
 	Share       bool   // of V2: a sidecar that holds the same already serves for it too
 }
 
-// Checkpoint writes one of the newest version.
-func (t *Table) Checkpoint(c Checkpoint) {
+// Checkpoint writes one of the newest version, in place of one of the same name, and gives that: of
+// several parts that of the first.
+func (t *Table) Checkpoint(c Checkpoint) (name string) {
 	if c.At.IsZero() {
 		c.At = t.At
 	}
 	head, files := t.rows(c)
-	name := fmt.Sprintf("%020d.checkpoint", t.Version)
-	switch {
+	name = fmt.Sprintf("%020d.checkpoint", t.Version)
+	switch all := append(head, files...); {
 	case c.V2 != "":
-		t.checkpointV2(c, name, head, files)
+		return t.checkpointV2(c, name, head, files)
 	case c.Parts > 0:
-		all := append(head, files...)
+		part := func(i int) string { return fmt.Sprintf("%s.%010d.%010d.parquet", name, i+1, c.Parts) }
 		for i := range c.Parts {
 			from, to := i*len(all)/c.Parts, (i+1)*len(all)/c.Parts
-			t.Store.Put(t.LogPath(fmt.Sprintf("%s.%010d.%010d.parquet", name, i+1, c.Parts)), Parquet(all[from:to]), c.At)
+			t.Store.Put(t.LogPath(part(i)), Parquet(all[from:to]), c.At)
 		}
+		return part(0)
 	default:
-		t.Store.Put(t.LogPath(name+".parquet"), Parquet(append(head, files...)), c.At)
+		name += ".parquet"
+		t.Store.Put(t.LogPath(name), Parquet(all), c.At)
+		return name
 	}
 }
 
@@ -140,7 +144,7 @@ func (t *Table) uuid() string {
 	return fmt.Sprintf("80a083e8-7026-4e79-81be-%012x", t.uuids)
 }
 
-func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
+func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) string {
 	top := append([]row{{Top: &topRow{t.Version}}}, head...)
 	if c.Sidecars == 0 {
 		top = append(top, files...)
@@ -164,6 +168,7 @@ func (t *Table) checkpointV2(c Checkpoint, name string, head, files []row) {
 	}
 	t.Store.Put(t.LogPath(name), content, c.At)
 	t.Sidecars[t.LogPath(name)] = beside
+	return name
 }
 
 // sidecar is the name of one with some content, which is written unless one of those that are there

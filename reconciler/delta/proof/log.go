@@ -98,6 +98,12 @@ func (l Log) Oldest() int64 {
 	return oldest
 }
 
+// Choice tells whether the newest checkpoint has others of the same version beside it: which of them a
+// reader begins with is up to the reader.
+func (l Log) Choice() bool {
+	return len(l.Checkpoints) > 1 && l.Checkpoints[0].Version == l.Checkpoints[1].Version
+}
+
 // After are the commits of the run that are newer than a version, oldest first.
 func (l Log) After(version int64) []LogFile {
 	i, _ := slices.BinarySearchFunc(l.Run, version+1, func(f LogFile, v int64) int { return cmp.Compare(f.Version, v) })

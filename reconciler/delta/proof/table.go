@@ -56,10 +56,12 @@ type Table struct {
 	Aside    Amount `json:"set_aside"` // by earlier runs: none of the above
 
 	// BySpark: it is Spark that removes what may go. Against is what a VACUUM of it would remove that
-	// stays, and Shorter whether it would go by less time than the rule says.
+	// stays, Shorter whether it would go by less time than the rule says, and Choice whether it may begin
+	// with another checkpoint than the plan.
 	BySpark bool   `json:"by_spark,omitempty"`
 	Against Amount `json:"against_spark,omitzero"`
 	Shorter bool   `json:"-"`
+	Choice  bool   `json:"-"`
 
 	// Goes is what may go, Held what could but for a finding.
 	Goes     Amount    `json:"goes"`

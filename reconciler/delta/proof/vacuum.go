@@ -75,6 +75,9 @@ func (t *Table) Delegate(rule spec.RetentionRule) {
 	if _, cloned := t.Find(FoundClone); cloned {
 		add(stop(FoundSpark, "it is not asked to vacuum: it knows nothing of the table that is a shallow clone of this one"))
 	}
+	if _, corrupt := t.Find(FoundCheckpointCorrupt); corrupt || t.Choice {
+		add(stop(FoundSpark, "it is not asked to vacuum: it may begin with another checkpoint of the log than was planned with, of which nobody knows that it says the same; it is asked once there is a newer one"))
+	}
 	switch {
 	case !t.Shorter:
 	case rule.Properties == spec.HandlingEnforce:
