@@ -212,7 +212,7 @@ func (t *table) nested(ctx context.Context, folders map[string]bool) (all []stri
 		if found[i] = errors.Is(err, there); found[i] || err == nil {
 			return nil
 		}
-		return &storeError{fmt.Errorf("look for other tables in %s: %w", places[i].folder, err)}
+		return &storeError{cause: fmt.Errorf("look for other tables in %s: %w", places[i].folder, err)}
 	})
 	for i, p := range places {
 		if found[i] {
@@ -262,7 +262,7 @@ func (t *table) stat(ctx context.Context, keys []string) ([]*proof.File, error) 
 		case err == nil:
 			files[i] = &proof.File{Key: keys[i], Size: size, Written: written, Tag: tag}
 		case !errors.Is(err, fs.ErrNotExist):
-			return &storeError{err}
+			return &storeError{cause: err}
 		}
 		return nil
 	})

@@ -90,7 +90,7 @@ func (t *table) statAll(ctx context.Context, keys []string) ([]*proof.File, erro
 				files[from+i] = &proof.File{Key: keys[from+i], Size: size, Written: written, Tag: tag}
 			})
 			if err != nil {
-				return &storeError{err}
+				return &storeError{cause: err}
 			}
 			return nil
 		})

@@ -70,6 +70,7 @@ func refused(err error) proof.Finding {
 		one.Says = refusal.Error()
 	case errors.As(err, &store):
 		one.Kind = proof.FoundUnseen
+		one.Says += "; " + store.do()
 	}
 	return one
 }
@@ -93,7 +94,7 @@ func (p *planning) plan(ctx context.Context, f found, rule spec.RetentionRule, o
 		return r.state(ctx) // it is read only for what it uses of other tables
 	}
 	if r.stream, err = p.streamsOf(ctx, rule, before.head.Metadata.ID); err != nil {
-		one.find(proof.FoundStream, proof.EffectStop, "%v", err)
+		one.find(proof.FoundStream, proof.EffectStop, "%v; see that its checkpoint is there, let it end its batch, or take it out of keep_streams", err)
 	}
 	if err := p.overwritten(ctx, t, one); err != nil {
 		return err
@@ -217,7 +218,7 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 		})
 	}
 	if err != nil {
-		return nil, errors.Join(&storeError{fmt.Errorf("list its files: %w", err)}, l.close())
+		return nil, errors.Join(&storeError{cause: fmt.Errorf("list its files: %w", err)}, l.close())
 	}
 	return l, nil
 }

@@ -66,14 +66,15 @@ func (l *lake) plan() {
 }
 
 // held are findings by which all that a table's plan has stays.
-var held = []proof.Kind{proof.FoundDivergence, proof.FoundCompaction, proof.FoundAnomaly, proof.FoundPinned, proof.FoundClonesUnknown, proof.FoundGuard, proof.FoundUnregistered, proof.FoundNameless}
+var held = []proof.Kind{proof.FoundDivergence, proof.FoundCompaction, proof.FoundAnomaly, proof.FoundPinned, proof.FoundClonesUnknown, proof.FoundGuard, proof.FoundUnregistered, proof.FoundNameless,
+	proof.FoundSpark, proof.FoundStream, proof.FoundUnseen}
 
 // mustAdvise expects each finding for which a table is left alone, or its plan is held, to say what a person does next.
 func (l *lake) mustAdvise() {
 	l.Helper()
 	for _, t := range l.report.Tables {
 		for _, f := range t.Findings {
-			due := f.Effect == proof.EffectRefuse && f.Kind != proof.FoundUnseen || f.Effect == proof.EffectStop && slices.Contains(held, f.Kind)
+			due := f.Effect == proof.EffectRefuse || f.Effect == proof.EffectStop && slices.Contains(held, f.Kind) || f.Kind == proof.FoundHollow || f.Kind == proof.FoundLostCommit
 			if _, do, said := strings.Cut(f.Says, "; "); due && (!said || do == "") {
 				l.Errorf("%s: %s, and not what to do", f.Kind, f.Says)
 			}

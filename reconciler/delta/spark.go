@@ -119,7 +119,7 @@ func (s *sweep) alter(ctx context.Context) bool {
 		return false
 	}
 	if !proof.Sayable(cmp.Or(map[bool]string{true: t.Name}[t.found.known], string(t.root))) {
-		t.find(proof.FoundSpark, proof.EffectStop, "its properties are not set: its name has letters that the shell of Spark reads in other ways; do it by hand")
+		t.find(proof.FoundSpark, proof.EffectStop, "its properties are not set: its name has letters that the shell of Spark reads in other ways; run the statement below by hand")
 		return false
 	}
 	before := int64(-1) // it was not begun
@@ -135,9 +135,9 @@ func (s *sweep) alter(ctx context.Context) bool {
 	case errors.Is(err, ErrSparkBusy):
 		t.find(proof.FoundBusy, proof.EffectStop, "its properties are not set: %v", err)
 	case err != nil && before < 0:
-		t.find(proof.FoundSpark, proof.EffectStop, "its properties are not set: %v", err)
+		t.find(proof.FoundSpark, proof.EffectStop, "its properties are not set: %v; "+askSparkAgain, err)
 	case err != nil:
-		t.find(proof.FoundSpark, proof.EffectStop, "its properties were to be set: %v", err)
+		t.find(proof.FoundSpark, proof.EffectStop, "its properties were to be set: %v; "+askSparkAgain, err)
 	}
 	if before >= 0 {
 		s.altered(ctx, before)
@@ -145,11 +145,14 @@ func (s *sweep) alter(ctx context.Context) bool {
 	return true
 }
 
+// askSparkAgain is what to do about a table whose properties Spark did not set.
+const askSparkAgain = "mend that, and the next run in retention.quiet tries again; or run the statement below by hand, while nobody writes"
+
 // altered looks whether the properties are set, and nobody else was at the table.
 func (s *sweep) altered(ctx context.Context, before int64) {
 	after, err := s.at.look(context.WithoutCancel(ctx), math.MaxInt64, nil)
 	if err != nil {
-		s.t.find(proof.FoundSpark, proof.EffectStop, "nobody could look whether its properties were set: %v", err)
+		s.t.find(proof.FoundSpark, proof.EffectStop, "nobody could look whether its properties were set: %v; the next look at the table says what they are", err)
 		return
 	}
 	unset := proof.Unset(after.head.Metadata.Properties, s.t.Properties)
@@ -158,10 +161,10 @@ func (s *sweep) altered(ctx context.Context, before int64) {
 	case len(unset) == 0:
 		s.t.HaveAltered()
 	case !failed:
-		s.t.find(proof.FoundSpark, proof.EffectStop, "Spark says that its properties were set, and the log of the table does not have %s: look whether Spark has the same metastore and store", strings.Join(unset, ", "))
+		s.t.find(proof.FoundSpark, proof.EffectStop, "Spark says that its properties were set, and the log of the table does not have %s; look whether Spark has the same metastore and store", strings.Join(unset, ", "))
 	}
 	if n := after.log.Version - before; n > 1 {
-		s.t.find(proof.FoundSpark, proof.EffectStop, "versions %d to %d were committed while its properties were set: retention.quiet is no time without writers, and two of them at once can lose each other's commits", before+1, after.log.Version)
+		s.t.find(proof.FoundSpark, proof.EffectStop, "versions %d to %d were committed while its properties were set: retention.quiet is no time without writers, and two of them at once can lose each other's commits; see that all of these versions are in DESCRIBE HISTORY with what their jobs wrote, and choose another time", before+1, after.log.Version)
 	}
 }
 

@@ -190,7 +190,7 @@ func TestTableThatSparksShellWouldReadOtherwiseIsLeftToPeople(t *testing.T) {
 	k.look()
 	k.run()
 	one := k.report.Tables[0]
-	if f, found := one.Find(proof.FoundSpark); !found || !strings.Contains(f.Says, "do it by hand") || len(s.asked) > 0 || !strings.Contains(one.Alter, "`s3a://lake/wh/a;b`") {
+	if f, found := one.Find(proof.FoundSpark); !found || !strings.Contains(f.Says, "run the statement below by hand") || len(s.asked) > 0 || !strings.Contains(one.Alter, "`s3a://lake/wh/a;b`") {
 		t.Errorf("%+v, asked %q", one, s.asked)
 	}
 }

@@ -57,7 +57,7 @@ func (w scratchWriter) Write(b []byte) (int, error) {
 // diskError is one of the disk of this machine, and as one of the store no fault of the table. What is not
 // there on it is no file of the table that is gone.
 func diskError(err error) error {
-	return &storeError{fmt.Errorf("keep on disk what may not fit into memory (TMPDIR tells where): %v", err)}
+	return &storeError{fmt.Errorf("keep on disk what may not fit into memory (TMPDIR tells where): %v", err), true}
 }
 
 // add writes a file down, with a note of one number.

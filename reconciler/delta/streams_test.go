@@ -54,7 +54,7 @@ func TestVersionThatAStreamNeedsIsKept(t *testing.T) {
 		"snapshot unfinished":    "a needs 3", // the table as it was then is not read whole yet
 		"snapshot":               "a needs 4", // it has ended with version 4, and what it read after that is done again
 		"first batch":            "a needs 3",
-		"first batch by version": "a: the first batch that reads it has not ended, and where that begins is not written down",
+		"first batch by version": "a: the first batch that reads it has not ended, and where that begins is not written down; see that its checkpoint is there, let it end its batch, or take it out of keep_streams",
 		"since a version":        "a needs 5",
 		"changes":                "a needs 5",
 		"both":                   "a needs 3, b needs 3",

@@ -25,7 +25,18 @@ type table struct {
 }
 
 // storeError is one of the store, and no fault of the table.
-type storeError struct{ cause error }
+type storeError struct {
+	cause error
+	ours  bool // it is the disk of this machine that failed
+}
+
+// do is what a person does about it.
+func (e *storeError) do() string {
+	if e.ours {
+		return "make room there, or have TMPDIR name another folder, and look again"
+	}
+	return "see that the store answers and that its key may list and read there, and look again"
+}
 
 func (e *storeError) Error() string { return e.cause.Error() }
 func (e *storeError) Unwrap() error { return e.cause }
@@ -68,7 +79,7 @@ func (t *table) logFiles(list func(listed) error) ([]proof.LogFile, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, &storeError{fmt.Errorf("list its log: %w", err)}
+		return nil, &storeError{cause: fmt.Errorf("list its log: %w", err)}
 	}
 	return all, nil
 }
@@ -90,7 +101,7 @@ func (t *table) staged(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			return &storeError{fmt.Errorf("list its log: %w", err)}
+			return &storeError{cause: fmt.Errorf("list its log: %w", err)}
 		}
 	}
 	return nil
@@ -100,7 +111,7 @@ func (t *table) staged(ctx context.Context) error {
 func (t *table) read(ctx context.Context, name string, use func(io.Reader) error) error {
 	r, err := t.store.Get(ctx, t.folder+logFolder+name)
 	if err != nil {
-		return &storeError{fmt.Errorf("read %s: %w", name, err)}
+		return &storeError{cause: fmt.Errorf("read %s: %w", name, err)}
 	}
 	defer r.Close()
 	if err := use(&storeReader{r}); err != nil {
@@ -115,7 +126,7 @@ type storeReader struct{ io.Reader }
 func (r *storeReader) Read(b []byte) (int, error) {
 	n, err := r.Reader.Read(b)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &storeError{err}
+		err = &storeError{cause: err}
 	}
 	return n, err
 }

@@ -78,7 +78,7 @@ func (s *sweep) vacuumed(ctx context.Context, folder string) error {
 	}
 	err = s.bySpark(ctx, delegation{s.options.Retention.Spark.Timeout, begin, s.stillDead, statements})
 	if err != nil && s.batch > 0 {
-		err = fmt.Errorf("Spark did not finish its VACUUM: %w", err)
+		err = fmt.Errorf("Spark did not finish its VACUUM: %w; the next run plans the table anew", err)
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func (p *planning) overwritten(ctx context.Context, t *table, one *looked) error
 		all = append(all, proof.LogVersion{Name: strings.TrimPrefix(path, folder), Tag: tag, Marker: marker})
 	})
 	if err != nil {
-		return &storeError{fmt.Errorf("list the versions of its log: %w", err)}
+		return &storeError{cause: fmt.Errorf("list the versions of its log: %w", err)}
 	}
 	if note := "Commits that were written over were not looked for: " + not; not != "" && !slices.Contains(p.notes, note) {
 		p.notes = append(p.notes, note)

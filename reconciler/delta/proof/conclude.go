@@ -16,7 +16,7 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 		t.Live = Amount{s.liveFiles, s.liveBytes}
 		t.Listed.plus(t.Live) // of which the limits are a part
 	} else if n := s.Missing(); n > 0 {
-		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole", spec.Counted(int64(n), "file"), is(n)), EffectCritical})
+		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole; "+mendHollow, spec.Counted(int64(n), "file"), is(n)), EffectCritical})
 	}
 	if anomalies > 0 {
 		all = append(all, stop(FoundAnomaly, "%s added and never removed, and not in the table: something is wrong with its log; hold its newest version against what Spark reads, and let Spark write a checkpoint if that is right", spec.Counted(int64(anomalies), "file")))
@@ -30,7 +30,7 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 		t.Readable = &v
 	}
 	if loses := losesLog(s.writer); loses != "" {
-		all = append(all, note(FoundWriter, "it was last written by Delta Lake %s, which may clean up more of the log than it should before 4.0.1: versions can become unreadable", loses))
+		all = append(all, note(FoundWriter, "it was last written by Delta Lake %s, which may clean up more of the log than it should before 4.0.1: versions can become unreadable; have a newer one write it", loses))
 	}
 	t.Shorter = s.shorter(s.Now.Sub(s.Cutoff) - slack)
 	t.Properties = s.differences()

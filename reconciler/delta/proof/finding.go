@@ -78,6 +78,9 @@ func stop(k Kind, format string, args ...any) Finding {
 	return Finding{k, fmt.Sprintf(format, args...), EffectStop}
 }
 
+// mendHollow is what to do about live files that are missing.
+const mendHollow = "bring them back before anybody writes to it: with flumen-agent retention undo, where a run of this agent removed them, else from the versions of the bucket or a backup; what nobody has any more a RESTORE to an older version does without"
+
 // doubts are what the replay heard that does not fit together.
 func (r *Replay) doubts() []Finding {
 	var all []Finding

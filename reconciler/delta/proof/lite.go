@@ -75,7 +75,7 @@ func (s *State) Some() []string { return s.some.keys() }
 
 // Absent says that live files were asked for and are not there.
 func Absent(missing []string, asked int) Finding {
-	return Finding{FoundHollow, fmt.Sprintf("of %s of its newest version that were asked for, %d %s not there, such as %s: it can no longer be read whole", spec.Counted(int64(asked), "file"), len(missing), is(len(missing)), missing[0]), EffectCritical}
+	return Finding{FoundHollow, fmt.Sprintf("of %s of its newest version that were asked for, %d %s not there, such as %s: it can no longer be read whole; "+mendHollow, spec.Counted(int64(asked), "file"), len(missing), is(len(missing)), missing[0]), EffectCritical}
 }
 
 // draw keeps a few of many, by chance: those whose digests are the nearest to one that is another

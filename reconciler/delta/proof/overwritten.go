@@ -43,7 +43,7 @@ func Overwritten(all []LogVersion) *Finding {
 	for _, v := range versions[:min(len(versions), samplesKept)] {
 		first = append(first, fmt.Sprint(v))
 	}
-	return &Finding{FoundLostCommit, fmt.Sprintf("%s written twice, with different content: version %s. What was written first is lost to all who read the table, and its files look like orphans; the older version of the object still holds it. Two writers committed at once without a lock between them", wereCommits(len(versions)), strings.Join(first, ", ")), EffectCritical}
+	return &Finding{FoundLostCommit, fmt.Sprintf("%s written twice, with different content: version %s. What was written first is lost to all who read the table, and its files look like orphans; the older version of the object still holds it. Two writers committed at once without a lock between them; have one write at a time, and the job whose commit was lost write again", wereCommits(len(versions)), strings.Join(first, ", ")), EffectCritical}
 }
 
 func wereCommits(n int) string {

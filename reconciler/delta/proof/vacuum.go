@@ -67,23 +67,23 @@ func (t *Table) Delegate(rule spec.RetentionRule) {
 	t.LogGoes = Amount{} // Spark sees to the log
 	add := func(f Finding) { t.Findings = append(t.Findings, f) }
 	if root := t.Place; !strings.HasPrefix(root, "s3://") || !Sayable(root) {
-		add(stop(FoundSpark, "it is not asked to vacuum: it knows places in S3 alone, and only those without letters that its shell reads in other ways"))
+		add(stop(FoundSpark, "it is not asked to vacuum: it knows places in S3 alone, and only those without letters that its shell reads in other ways; write engine: native for this table"))
 	}
 	if t.Against.Files > 0 {
-		add(stop(FoundSpark, "it is not asked to vacuum, since it would remove %s that stay by the rule: unproven or foreign ones, of kept versions, or seen too lately", t.Against))
+		add(stop(FoundSpark, "it is not asked to vacuum, since it would remove %s that stay by the rule: unproven or foreign ones, of kept versions, or seen too lately; write engine: native for this table, or see to these files (flumen-agent retention explain FILE says what one is)", t.Against))
 	}
 	if _, cloned := t.Find(FoundClone); cloned {
-		add(stop(FoundSpark, "it is not asked to vacuum: it knows nothing of the table that is a shallow clone of this one"))
+		add(stop(FoundSpark, "it is not asked to vacuum: it knows nothing of the table that is a shallow clone of this one; write engine: native for this table"))
 	}
 	if _, corrupt := t.Find(FoundCheckpointCorrupt); corrupt || t.Choice {
-		add(stop(FoundSpark, "it is not asked to vacuum: it may begin with another checkpoint of the log than was planned with, of which nobody knows that it says the same; it is asked once there is a newer one"))
+		add(stop(FoundSpark, "it is not asked to vacuum: it may begin with another checkpoint of the log than was planned with, of which nobody knows that it says the same; it is asked once there is a newer one: let Spark write a checkpoint"))
 	}
 	switch {
 	case !t.Shorter:
 	case rule.Properties == spec.HandlingEnforce:
 		add(note(FoundSpark, "it vacuums by the table's own retention, which is shorter than %s: that is set first, in retention.quiet", t.Keep))
 	default:
-		add(stop(FoundSpark, "it is not asked to vacuum: it goes by the table's own retention, which is shorter than %s. Set that, or write properties: enforce", t.Keep))
+		add(stop(FoundSpark, "it is not asked to vacuum: it goes by the table's own retention, which is shorter than %s; set that (the statement is below), or write properties: enforce", t.Keep))
 	}
 }
 
