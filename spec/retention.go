@@ -13,7 +13,7 @@ import (
 type Retention struct {
 	Schedule string        // as cron has it; "" means only when asked
 	Timezone string        // of the schedule, as in "Europe/Berlin"; "" is UTC
-	Window   time.Duration // how long after its beginning a run starts no more work; 0 is without end
+	Window   time.Duration // how long after its beginning a run starts no more work; 0 is without end, which no file says
 	Discover []Discovery
 	// Metastore names the tables; without one they are named after their folders.
 	Metastore Metastore
@@ -143,6 +143,10 @@ type RetentionRule struct {
 // Floor is the least time for which files are kept, whatever a rule or a table says: a writer
 // or reader that has run longer is not known to any implementation of Delta.
 const Floor = 7 * 24 * time.Hour
+
+// DefaultWindow is how long a run starts more work where the file does not say: a night, so that one that began at three
+// leaves the store alone when people come.
+const DefaultWindow = 4 * time.Hour
 
 // DefaultRetention is what counts where the file says nothing.
 func DefaultRetention() RetentionRule {

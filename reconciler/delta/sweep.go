@@ -140,7 +140,7 @@ func (s *sweep) permit(ctx context.Context) error {
 		return fmt.Errorf("it was ended before all had gone: %w", err)
 	}
 	if !s.until.IsZero() && !time.Now().Before(s.until) {
-		return fmt.Errorf("the window of %s is over: the rest goes next time", spec.Span(s.options.Retention.Window))
+		return fmt.Errorf("the window of %s is over: the rest goes next time; with a longer retention.window more goes at once", spec.Span(s.options.Retention.Window))
 	}
 	if s.options.Paused != nil {
 		switch why, err := s.options.Paused(ctx); {

@@ -45,6 +45,9 @@ func (c *conversion) readRetention() {
 		one.Rules = append(one.Rules, next)
 	}
 	c.checkQuiet(one)
+	if r.Window == "" && len(one.Discover) > 0 {
+		one.Window = spec.DefaultWindow
+	}
 	if (len(one.Rules) > 0 || one.Schedule != "") && len(one.Discover) == 0 {
 		c.fault(c.rootPlace("retention"), "write discover: [{store: NAME, prefix: BUCKET/FOLDER}]", "retention does not say where the tables are")
 	}
