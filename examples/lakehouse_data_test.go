@@ -21,7 +21,7 @@ func (l *lakehouse) script(args ...string) {
 	if err := os.Mkdir(filepath.Join(dir, ".ci"), 0o755); err != nil {
 		l.t.Fatal(err)
 	}
-	for _, name := range []string{".env.example", ".ci/lakehouse", ".ci/s3-program", ".ci/engine", ".ci/base-image"} {
+	for _, name := range []string{".env.example", ".ci/lakehouse", ".ci/s3-program", ".ci/engine", ".ci/base-image", ".ci/again"} {
 		content, err := os.ReadFile(filepath.Join("..", name))
 		if err != nil {
 			l.t.Fatal(err)
