@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,11 +17,12 @@ import (
 type checkout struct {
 	*testing.T
 	dir, project, host string
+	env                []string // more variables of the environment
 }
 
 func newCheckout(t *testing.T) checkout {
 	engine := enginetest.Connect(t, enginetest.Hosts(t)[0])
-	c := checkout{t, t.TempDir(), enginetest.Project(t, engine), engine.DaemonHost()}
+	c := checkout{t, t.TempDir(), enginetest.Project(t, engine), engine.DaemonHost(), nil}
 	if err := os.Mkdir(filepath.Join(c.dir, ".ci"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +38,15 @@ func newCheckout(t *testing.T) checkout {
 	return c
 }
 
+// environ is this process's, with what the script is told.
+func (c checkout) environ() []string {
+	return slices.Concat(os.Environ(), []string{"DOCKER_HOST=" + c.host, "FLUMEN_PROJECT=" + c.project}, c.env)
+}
+
 // prepare makes .env and the data folders.
 func (c checkout) prepare() (int, string) {
 	c.Helper()
-	environ := append(os.Environ(), "DOCKER_HOST="+c.host, "FLUMEN_PROJECT="+c.project)
-	return run(c.T, environ, filepath.Join(c.dir, ".ci/lakehouse"), "--prepare")
+	return run(c.T, c.environ(), filepath.Join(c.dir, ".ci/lakehouse"), "--prepare")
 }
 
 func (c checkout) mustPrepare() string {
