@@ -33,8 +33,8 @@ func (h *history) planBy(way spec.Vacuum) (goes map[string]proof.Class, report p
 		Retention: spec.Retention{Defaults: rule},
 		Open:      h.open,
 		Now:       func() time.Time { return now },
-		Goes: func(_ proof.Table, f proof.File, c proof.Class) error {
-			goes[f.Key] = c
+		Goes: func(t proof.Table, f proof.File, c proof.Class) error {
+			goes[keyOf(strings.TrimPrefix(t.Place, "s3://")+"/"+f.Key)] = c
 			return nil
 		},
 	})
@@ -84,9 +84,8 @@ func (h *history) checkLite(seen map[string]int) {
 		h.Fatalf("a lite look walked %d times", n)
 	}
 	h.check(slices.Sorted(maps.Keys(lite)), report)
-	held := report.Tables[0].Worst() != proof.EffectNote
 	for key, class := range all {
-		if _, goes := lite[key]; class == proof.Dead && !goes && !held {
+		if _, goes := lite[key]; class == proof.Dead && !goes && !heldOf(report, key) {
 			h.Fatalf("%s was removed, and by the log alone it does not go\n%s", key, h.story(report))
 		}
 	}
@@ -100,14 +99,22 @@ func (h *history) checkLite(seen map[string]int) {
 	}
 }
 
+// heldOf tells whether the table of a file is left alone.
+func heldOf(r proof.Report, key string) bool {
+	return slices.ContainsFunc(r.Tables, func(t proof.Table) bool {
+		return strings.HasPrefix("s3://"+pathOf(key), t.Place+"/") && t.Worst() != proof.EffectNote
+	})
+}
+
 // check holds what goes against the model.
 func (h *history) check(goes []string, report proof.Report) {
 	slack := time.Hour
 	if h.spark != nil && h.spark.asked > 0 {
 		slack = 0
 	}
-	keeps, cutoff := h.keeps(slack)
+	keeps := h.keeps(slack)
 	for _, key := range goes {
+		cutoff := h.cutoffOf(key, slack)
 		if why, kept := keeps[key]; kept {
 			h.Fatalf("%s goes, and %s (cutoff %s)\n%s", key, why, cutoff, h.story(report))
 		}
@@ -123,10 +130,12 @@ func (h *history) check(goes []string, report proof.Report) {
 	}
 }
 
-// keeps are the files that stay, and why, and the time before which the others have to be written to go.
-func (h *history) keeps(slack time.Duration) (keeps map[string]string, cutoff time.Time) {
-	cutoff = now.Add(-max(h.rule.Data, h.own(), 7*day) - slack)
-	keeps = map[string]string{}
+// keeps are the files that stay, and why.
+func (h *history) keeps(slack time.Duration) map[string]string {
+	cutoff, keeps := h.cutoff(h.table, slack), map[string]string{}
+	if h.clone != nil {
+		h.clone.keeps(keeps, slack)
+	}
 	for v, at := range h.times {
 		inForce := v+1 == len(h.times) || h.times[v+1].After(cutoff)
 		streamed := h.streamed >= 0 && int64(v) >= h.streamed
@@ -148,16 +157,20 @@ func (h *history) keeps(slack time.Duration) (keeps map[string]string, cutoff ti
 			keeps[file] = "the removal of " + id.Path + " is spelled in another way"
 		}
 	}
-	return keeps, cutoff
+	return keeps
 }
 
 // checkLoss: a lie that still counts is found.
 func (h *history) checkLoss(t *proof.Table) {
-	if t.Files == int64(len(h.table.State)) || t.Worst() != proof.EffectNote {
+	state := h.table.State
+	if strings.HasSuffix(t.Place, cloneFolder) {
+		state = h.clone.table.State
+	}
+	if t.Files == int64(len(state)) || t.Worst() != proof.EffectNote {
 		return
 	}
-	if _, spelled := t.Find(proof.FoundEncodingMismatch); !spelled && math.Abs(float64(t.Files)-float64(len(h.table.State))) > 0 {
-		h.Fatalf("the table has %d live files, and %d are seen", len(h.table.State), t.Files)
+	if _, spelled := t.Find(proof.FoundEncodingMismatch); !spelled && math.Abs(float64(t.Files)-float64(len(state))) > 0 {
+		h.Fatalf("the table has %d live files, and %d are seen", len(state), t.Files)
 	}
 }
 
@@ -180,6 +193,9 @@ func (h *history) count(seen map[string]int, goes []string, r proof.Report) {
 	seen["histories"]++
 	if len(goes) > 0 {
 		seen["something goes"]++
+	}
+	if h.clone != nil {
+		seen["clone"]++
 	}
 	for _, t := range r.Tables {
 		if t.Goes.Files > 0 && t.Orphans.Files > 0 {

@@ -41,7 +41,7 @@ func TestRunOverAnyHistoryKeepsEveryVersionThatStays(t *testing.T) {
 		h.sweep(dir, seen)
 	})
 	t.Log(seen)
-	for kind, least := range map[string]int{"removed": 100, "removed by a look that was lite": 100, "removed by a look that was full": 100, "a writer meanwhile": 100, "undone": 100, "log cleaned up": 1000, "sidecars went": 3000} {
+	for kind, least := range map[string]int{"removed": 100, "removed by a look that was lite": 100, "removed by a look that was full": 100, "a writer meanwhile": 100, "undone": 100, "log cleaned up": 1000, "sidecars went": 3000, "a clone meanwhile": 1000, "a clone": 1000} {
 		if seen[kind] == 0 && seen["histories"] >= least {
 			t.Errorf("in no history was something %s: the generator is poorer than it was meant to be", kind)
 		}
@@ -76,14 +76,17 @@ func (h *history) sweep(dir string, seen map[string]int) {
 	if !slices.Equal(before.Paths(), h.store.Paths()) {
 		h.Fatal("the first run by the rule has removed something")
 	}
+	if h.clone != nil {
+		seen["a clone"]++
+	}
 	takes := h.vacuumed()
 	had := h.meanwhile(seen)
 	report := h.run(dir)
 	h.store.Fail, h.store.After = nil, nil
 	removed := map[string]bool{}
 	for _, p := range before.Paths() {
-		if key := strings.TrimPrefix(p, "lake/wh/t/"); !h.store.Has(p) {
-			removed[key] = true
+		if !h.store.Has(p) {
+			removed[keyOf(p)] = true
 		}
 	}
 	cleaned := h.checkLog(before, removed, report)
@@ -118,8 +121,11 @@ func (h *history) sweep(dir string, seen map[string]int) {
 	if r := again.Tables[0].Removal; r != nil && r.All().Files > 0 {
 		// What only an expired version had named another way may go by now, and what is older than a
 		// checkpoint that was written meanwhile.
-		if had() == nil && cleaned == 0 && !h.late {
+		if had() == nil && cleaned == 0 && !h.late && !h.cloneLate {
 			h.Fatalf("when all had gone, this went too: %+v", r)
+		}
+		if had() == nil {
+			h.checkAllStays(before, again)
 		}
 		if h.rule.Undo != spec.UndoNone {
 			h.undo(dir, again.Run)
@@ -152,7 +158,7 @@ func (h *history) undo(dir, run string) {
 // model: every version that could be read, and that the rule keeps readable, still can.
 func (h *history) checkLog(before *deltatest.Store, removed map[string]bool, report proof.Report) (n int) {
 	for key := range removed {
-		if strings.HasPrefix(key, "_delta_log/") {
+		if strings.Contains(key, "_delta_log/") {
 			delete(removed, key)
 			n++
 		}
@@ -160,16 +166,33 @@ func (h *history) checkLog(before *deltatest.Store, removed map[string]bool, rep
 	if n > 0 && h.rule.LogCleanup != spec.HandlingEnforce {
 		h.Fatalf("%d files of the log went, and no rule says so\n%s", n, h.story(report))
 	}
-	keep := now.Add(-max(h.rule.Log, 30*day, h.own(), h.rule.Data, 7*day))
-	after := readable(h.store.Paths(), "lake/wh/t")
-	for _, v := range readable(before.Paths(), "lake/wh/t") {
-		inForce := v+1 >= int64(len(h.times)) || h.times[v+1].After(keep)
-		kept := !h.times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v) || h.streamed >= 0 && v >= h.streamed
-		if kept && !slices.Contains(after, v) {
-			h.Fatalf("version %d, of %s, could be read, and cannot any more\n%s", v, h.times[v], h.story(report))
-		}
+	h.checkReadable(h.table, h.times, h.streamed, before, report)
+	if h.clone != nil {
+		h.checkReadable(h.clone.table, h.clone.times, -1, before, report)
 	}
 	return n
+}
+
+// checkReadable: every version of a table that could be read, and that the rule keeps readable, still can.
+func (h *history) checkReadable(t *deltatest.Table, times []time.Time, streamed int64, before *deltatest.Store, report proof.Report) {
+	keep := now.Add(-max(h.rule.Log, 30*day, ownOf(h.T, t), h.rule.Data, 7*day))
+	after := readable(h.store.Paths(), t.Folder)
+	for _, v := range readable(before.Paths(), t.Folder) {
+		inForce := v+1 >= int64(len(times)) || times[v+1].After(keep)
+		kept := !times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v) || streamed >= 0 && v >= streamed
+		if kept && !slices.Contains(after, v) {
+			h.Fatalf("version %d of %s, of %s, could be read, and cannot any more\n%s", v, t.Folder, times[v], h.story(report))
+		}
+	}
+}
+
+// checkAllStays: whatever has to stay is still there, if it was.
+func (h *history) checkAllStays(before *deltatest.Store, report proof.Report) {
+	for key, why := range h.keeps(time.Hour) {
+		if path := pathOf(key); before.Has(path) && !h.store.Has(path) {
+			h.Fatalf("%s is gone, and %s\n%s", key, why, h.story(report))
+		}
+	}
 }
 
 // checkSidecars: no checkpoint that is there lacks a sidecar, but where it did before.
@@ -194,6 +217,7 @@ func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 	nth, n := rapid.IntRange(0, 60).Draw(h.T, "writes at"), 0
 	// Nothing is drawn by who asks the store: many do at a time. Its kind is the one that overwrites nothing.
 	checkpoints := rapid.Bool().Draw(h.T, "writes a checkpoint")
+	clones := drawClone(h.T) && h.spark == nil
 	c := deltatest.Checkpoint{At: now, Forget: h.own(), V2: "json", Sidecars: rapid.IntRange(0, 2).Draw(h.T, "sidecars"), Share: true}
 	write := func() {
 		if n++; n != nth {
@@ -214,15 +238,36 @@ func (h *history) meanwhile(seen map[string]int) (had func() map[string]bool) {
 			h.late = true
 			seen["a checkpoint meanwhile"]++
 		}
+		if clones && h.clone == nil {
+			h.clone = &clone{history: h, table: h.store.Table(cloneFolder), root: "s3a://lake/wh/t/", files: map[string]map[string]bool{}}
+			h.clone.adopt(now, h.there())
+			h.cloneLate = true
+			seen["a clone meanwhile"]++
+		}
 	}
 	h.store.Fail = func(string, string) error { write(); return nil }
 	h.store.After = func(string, string) { write() }
 	return func() map[string]bool { return files }
 }
 
+// there are the removed files that are still there.
+func (h *history) there() map[deltatest.ID]deltatest.File {
+	all := map[deltatest.ID]deltatest.File{}
+	for id, d := range h.table.Tombstones {
+		there := true
+		for file := range h.files(id.Path, d.Vector) {
+			there = there && h.store.Has("lake/wh/t/"+file)
+		}
+		if there {
+			all[id] = deltatest.File{Path: id.Path, Size: 100, Vector: d.Vector}
+		}
+	}
+	return all
+}
+
 // again adds some removed files of which there still is one, as a RESTORE does, but unsaid.
 func (h *history) again() []deltatest.Action {
-	for _, id := range slices.SortedFunc(maps.Keys(h.table.Tombstones), func(a, b deltatest.ID) int { return strings.Compare(a.Path+a.Vector, b.Path+b.Vector) }) {
+	for _, id := range sortedIDs(h.table.Tombstones) {
 		if path, _ := deltatest.Decoded(id.Path); path != strings.TrimPrefix(strings.ReplaceAll(path, "//", "/"), "./") {
 			continue // the writer of the model would make another file, under the name as it is spelled
 		}

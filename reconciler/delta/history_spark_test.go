@@ -37,7 +37,7 @@ func TestSparkIsAskedOverNoHistoryWhereItWouldTakeWhatStays(t *testing.T) {
 		h.sweep(dir, seen)
 	})
 	t.Log(seen)
-	for _, kind := range []string{"vacuumed by Spark", "kept from Spark", "undone"} {
+	for _, kind := range []string{"vacuumed by Spark", "kept from Spark", "undone", "kept from Spark for a clone"} {
 		if seen[kind] == 0 && seen["histories"] >= 500 {
 			t.Errorf("no history was %s: the generator is poorer than it was meant to be", kind)
 		}
@@ -58,6 +58,7 @@ func (h *history) delegate() {
 		keep := h.rule.Data + h.days("longer", 0, 9)
 		h.table.Properties["delta.deletedFileRetentionDuration"] = fmt.Sprintf("interval %d hours", int(keep.Hours()))
 	}
+	h.clones = h.quirk == "a shallow clone"
 	if h.quirk != "pins" {
 		h.rule.KeepVersions, h.rule.KeepStreams, h.streamed = nil, nil, -1
 	}
@@ -65,7 +66,7 @@ func (h *history) delegate() {
 
 // quirks are what a VACUUM of Spark treats in another way than a rule says: more than one in a history
 // would hide each other.
-var quirks = []string{"none", "strays, lies and a log that is cut", "its own retention", "pins", "absolute paths", "removals without a time", "removals with another time", "removals that are spelled otherwise"}
+var quirks = []string{"none", "strays, lies and a log that is cut", "its own retention", "pins", "absolute paths", "removals without a time", "removals with another time", "removals that are spelled otherwise", "a shallow clone"}
 
 // doom begins a table with a file that may go, so that there is something to ask Spark for, and gives when the
 // next version is due.
@@ -261,9 +262,9 @@ func (h *history) unknownTo(t tally) map[string]bool {
 
 // wrongly are those of some files that are to stay, though Spark has no slack.
 func (h *history) wrongly(takes map[string]bool) (some []string) {
-	keeps, cutoff := h.keeps(0)
+	keeps := h.keeps(0)
 	for key := range takes {
-		if _, kept := keeps[key]; kept || !h.written[key].Before(cutoff) {
+		if _, kept := keeps[key]; kept || !h.written[key].Before(h.cutoffOf(key, 0)) {
 			some = append(some, key)
 		}
 	}
@@ -281,5 +282,8 @@ func (h *history) checkSpark(report proof.Report, takes map[string]bool, removed
 		h.Fatalf("%d files went, and nobody asked Spark\n%s", removed, h.story(report))
 	case refused && len(wrong) > 0:
 		seen["kept from Spark"]++
+		if h.quirk == "a shallow clone" {
+			seen["kept from Spark for a clone"]++
+		}
 	}
 }

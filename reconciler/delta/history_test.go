@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
+	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 	"github.com/flumendata/flumen-agent/spec"
 )
 
@@ -31,7 +32,7 @@ func TestNoFileOfAVersionThatStaysEverGoes(t *testing.T) {
 		h.checkLite(seen)
 		h.checkNamed(goes, report)
 		for _, key := range goes {
-			h.store.Delete(h.table.Folder + "/" + key)
+			h.store.Delete(pathOf(key))
 		}
 		if rest, _ := h.plan(); len(rest) > 0 {
 			t.Fatalf("when all had gone, this went too: %v", rest)
@@ -39,7 +40,7 @@ func TestNoFileOfAVersionThatStaysEverGoes(t *testing.T) {
 		h.count(seen, goes, report)
 	})
 	t.Log(seen)
-	for _, kind := range []string{"something goes", "orphan", "checkpoint-divergence", "encoding-mismatch", "log-hole", "one-witness", "lite"} {
+	for _, kind := range []string{"something goes", "orphan", "checkpoint-divergence", "encoding-mismatch", "log-hole", "one-witness", "lite", "clone", string(proof.FoundClone)} {
 		if seen[kind] == 0 && seen["histories"] >= 1000 {
 			t.Errorf("no history had %s: the generator is poorer than it was meant to be", kind)
 		}
@@ -66,6 +67,11 @@ type history struct {
 	trimmed int64
 	n       int
 
+	clones bool   // one may come
+	clone  *clone // nil: there is none
+	// cloneLate: it was made while a run went on.
+	cloneLate bool
+
 	streamed int64 // the oldest version that a stream still needs; below 0: there is none
 
 	spark *vacuuming                 // removes the files; nil: the agent does
@@ -90,6 +96,7 @@ func newHistory(t *rapid.T) *history {
 	if rapid.IntRange(0, 4).Draw(t, "pins") == 0 {
 		h.rule.KeepVersions = []int64{int64(rapid.IntRange(0, 6).Draw(t, "pin"))}
 	}
+	h.clones = drawClone(t)
 	h.streamed = int64(rapid.IntRange(-12, 5).Draw(t, "a stream needs"))
 	if h.streamed >= 0 {
 		h.rule.KeepStreams = []spec.Stream{{Store: &spec.Store{Name: "minio"}, Folder: "lake/checkpoint"}}
@@ -130,6 +137,9 @@ func (h *history) write() {
 }
 
 func (h *history) step(at time.Time) {
+	if h.stepClone(at) {
+		return
+	}
 	switch h.drawStep() {
 	case 0, 1, 2:
 		h.commit(h.skewed(at), h.add(), h.add())
@@ -252,15 +262,7 @@ func (h *history) vector() *deltatest.Vector {
 
 // live picks live files.
 func (h *history) live(most int) []deltatest.File {
-	ids := slices.SortedFunc(maps.Keys(h.table.State), func(a, b deltatest.ID) int { return strings.Compare(a.Path+a.Vector, b.Path+b.Vector) })
-	if len(ids) == 0 {
-		return nil
-	}
-	var some []deltatest.File
-	for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 1, min(most, len(ids)), func(id deltatest.ID) deltatest.ID { return id }).Draw(h.T, "files") {
-		some = append(some, h.table.State[id])
-	}
-	return some
+	return pick(h.T, h.table.State, most)
 }
 
 // remove removes files, by a writer that may spell or date them in its own way.
@@ -312,8 +314,7 @@ func (h *history) revector() []deltatest.Action {
 
 // restore adds files again that were removed.
 func (h *history) restore() []deltatest.Action {
-	ids := slices.SortedFunc(maps.Keys(h.table.Tombstones), func(a, b deltatest.ID) int { return strings.Compare(a.Path+a.Vector, b.Path+b.Vector) })
-	ids = slices.DeleteFunc(ids, func(id deltatest.ID) bool { _, back := h.table.State[id]; return back })
+	ids := slices.DeleteFunc(sortedIDs(h.table.Tombstones), func(id deltatest.ID) bool { _, back := h.table.State[id]; return back })
 	if len(ids) == 0 {
 		return nil
 	}
@@ -351,17 +352,7 @@ func (h *history) checkpoint(at time.Time, lie bool) {
 }
 
 // own is how long the table's writer remembers what was removed.
-func (h *history) own() time.Duration {
-	text, ok := h.table.Properties["delta.deletedFileRetentionDuration"]
-	if !ok {
-		return 7 * day
-	}
-	d, err := spec.ParseInterval(text)
-	if err != nil {
-		h.Fatal(err)
-	}
-	return d
-}
+func (h *history) own() time.Duration { return ownOf(h.T, h.table) }
 
 // trim removes the log below a checkpoint, or makes a hole there.
 func (h *history) trim() {
