@@ -13,8 +13,11 @@ import (
 
 // TestPlatformOfComposeFilesIsTakenOver is what docs/migrate.md says, step by step: a platform
 // that was started tier by tier with docker compose, with data in it, is kept up by the agent
-// from then on. Where the systems themselves add nothing, a small program stands in for them;
-// PostgreSQL, MinIO, their volumes and docker compose are real.
+// from then on. PostgreSQL, MinIO and docker compose are real, and so are all files, networks and volumes. For six
+// of the eight systems a small program stands in: what is taken over is how a container was made, its
+// mounted files and its health, of which it has the same, and not what runs inside. The images of such a platform are
+// its own, and to build and start them takes a quarter of an hour; that the systems themselves come back with their data is
+// what TestLakehouse shows.
 func TestPlatformOfComposeFilesIsTakenOver(t *testing.T) {
 	programs := strings.Fields(os.Getenv("FLUMEN_TEST_COMPOSE"))
 	if len(programs) == 0 {
@@ -45,6 +48,7 @@ func TestPlatformOfComposeFilesIsTakenOver(t *testing.T) {
 	p.waitsForARestart("config/hive/hive-site.xml", "hive-metastore")
 	p.changesAlone("docker-compose.tier3.yml", "-Xmx4G", "-Xmx3G", "trino")
 	p.changesAlone("config/trino/config.properties", "true", "false", "trino")
+	p.changesAlone("config/superset/superset.env", "admin", "operator", "superset")
 	p.holdsItsData()
 }
 
@@ -166,6 +170,28 @@ func (p *platform) fill() {
 		p.Fatal(err)
 	}
 	p.mc("cp", filepath.Join(p.dir, "docker-compose.tier1.yml"), "lake/lakehouse/warehouse/bronze.db/orders/part-0.parquet")
+	for volume, at := range p.volumes() {
+		kept := filepath.Join(p.TempDir(), "kept")
+		if err := os.WriteFile(kept, []byte("of "+volume), 0o644); err != nil {
+			p.Fatal(err)
+		}
+		p.docker("cp", kept, p.project+"_"+at.writes+":"+at.folder+"/kept")
+		if there := p.docker("volume", "inspect", "-f", "{{.Name}}", p.project+"_"+volume); there != p.project+"_"+volume {
+			p.Fatalf("no volume %s: %s", volume, there)
+		}
+	}
+}
+
+// mounted is where a volume is, in the container that writes it and in one that reads it.
+type mounted struct{ folder, writes, reads string }
+
+// volumes are those of the systems that have a stand-in.
+func (p *platform) volumes() map[string]mounted {
+	all := map[string]mounted{"superset_home": {"/app/superset_home", "superset", "superset"}}
+	for volume, folder := range map[string]string{"spark_conf": "conf", "spark_ivy": ".ivy2", "spark_work": "work", "spark_logs": "logs"} {
+		all[volume] = mounted{"/opt/spark/" + folder, "spark_master", "spark_worker1"}
+	}
+	return all
 }
 
 func (p *platform) holdsItsData() {
@@ -182,6 +208,11 @@ func (p *platform) holdsItsData() {
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "../data/notebooks/mine.ipynb")); err != nil {
 		p.Error(err)
+	}
+	for volume, at := range p.volumes() {
+		if code, out := p.run("docker", "exec", p.project+"_"+at.reads, "/sleeper", "holds", at.folder+"/kept", "of "+volume); code != 0 {
+			p.Errorf("volume %s has lost what was in it: %s", volume, out)
+		}
 	}
 }
 
@@ -205,9 +236,11 @@ func (p *platform) same(before []string, after string) {
 // isKeptUp kills what holds the data, and expects it back.
 func (p *platform) isKeptUp() {
 	p.Helper()
-	for _, service := range []string{"postgres", "minio"} {
-		p.docker("update", "--restart=no", p.project+"_"+service) // or the engine is quicker than a look
-		p.docker("kill", p.project+"_"+service)
+	for _, services := range [][]string{{"postgres"}, {"minio", "spark_worker1", "superset"}} {
+		for _, service := range services {
+			p.docker("update", "--restart=no", p.project+"_"+service) // or the engine is quicker than a look
+			p.docker("kill", p.project+"_"+service)
+		}
 		p.exits(2, p.agent, "drift")
 		p.exits(0, p.agent, "apply", "--yes")
 		p.exits(0, p.agent, "plan")
