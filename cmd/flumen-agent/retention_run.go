@@ -40,8 +40,8 @@ run. Afterwards the table is looked at again; if a live file is missing, everyth
 the run removed is brought back, and the table is locked.
 
 What stops a run before its next batch: flumen-agent pause; a file _flumen_hold in the
-table; retention.window (4h by default); a signal. What was removed until then can be
-undone. With retention.schedule the agent does the same by itself: flumen-agent run.
+table; retention.window; a signal. What was removed until then can be undone. With
+retention.schedule the agent does the same by itself: flumen-agent run.
 
 An S3 store needs a key of its own for this: delete_access_key and delete_secret_key. In
 a folder the agent has the rights of its process.
