@@ -126,9 +126,10 @@ func remove(t *testing.T, environ []string, agent, project string) {
 
 // run gives the exit code and all that the program wrote. It outlives the test's
 // context, since cleaning up begins when that has ended.
+// Where no image is there yet, one call builds all of them, beside other tests.
 func run(t *testing.T, environ []string, program string, args ...string) (int, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 40*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
