@@ -110,7 +110,8 @@ func z85(raw []byte) string {
 
 // at is when a version was written: in even steps from the first to the last removal.
 func (l Large) at(version int) time.Time {
-	return l.Now.Add(-largeBegan + (largeBegan-largeRemoved)*time.Duration(version)/time.Duration(l.Commits))
+	step := (largeBegan - largeRemoved) / time.Duration(l.Commits)
+	return l.Now.Add(-largeBegan + time.Duration(version)*step)
 }
 
 // Data calls each with every file of the data and when it was written.
