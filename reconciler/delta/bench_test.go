@@ -2,13 +2,13 @@ package delta_test
 
 import (
 	"bytes"
-	"encoding/json"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,18 +19,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
-	"github.com/flumendata/flumen-agent/reconciler/delta/folder"
 	"github.com/flumendata/flumen-agent/reconciler/docker/enginetest"
 )
 
 // BenchmarkPlan plans large tables with the agent's binary and with delta-rs, each in a process of its own, in
-// turn, and says how much time and memory each took and what it would have removed. `make bench-delta` sets
+// turn, and says what each would have removed, by name and against what the generator knows, and then how much time and
+// memory it took, beside bare lists. `make bench-delta` sets
 //
 //	FLUMEN_BENCH_AGENT      the agent's binary
-//	FLUMEN_BENCH_DELTALAKE  a Python that has the package deltalake
+//	FLUMEN_BENCH_DELTALAKE  Pythons that have the package deltalake, each another version of it, with a colon between them
 //	FLUMEN_BENCH_SPARK      an image with Spark and Delta Lake
 //	FLUMEN_BENCH_TABLES     a folder in which the tables are kept
 //	FLUMEN_BENCH_SCALE      what their size is divided by; 1 is a million live files
+//	FLUMEN_BENCH_COUNT      how many rounds count
 //
 // and, for what is not always measured,
 //
@@ -40,7 +41,7 @@ import (
 // The tables: F1 has one level of folders and a classic checkpoint; F2 a V2 checkpoint and deletion vectors of
 // one file in twenty; F3 two levels; F5 has 300,000 live files, and Spark has written its log, with a checkpoint in
 // parts; F6 has few files to go. Each is on a disk, and in a store that takes 20 ms for each answer; and each by a
-// list of all files, and by the log alone (lite).
+// list of all files, and by the log alone (lite). The series is F1 in four sizes.
 func BenchmarkPlan(b *testing.B) {
 	scale := 1
 	if text := os.Getenv("FLUMEN_BENCH_SCALE"); text != "" {
@@ -52,10 +53,7 @@ func BenchmarkPlan(b *testing.B) {
 	if os.Getenv("FLUMEN_BENCH_AGENT") == "" {
 		b.Skip("FLUMEN_BENCH_AGENT is not set: run make bench-delta")
 	}
-	f1 := deltatest.Large{
-		Live: 1_000_000 / scale, Dead: 100_000 / scale, Orphans: 100_000 / scale,
-		Commits: 10_000 / scale, Checkpoint: 9_990 / scale, Days: 365, Now: time.Now(),
-	}
+	f1 := likeF1(1_000_000 / scale)
 	f2, f3, f6 := f1, f1, f1
 	f2.Sidecars, f2.Vectors = 10, 20
 	f3.Hours = 100
@@ -64,12 +62,15 @@ func BenchmarkPlan(b *testing.B) {
 		name string
 		deltatest.Large
 	}{{"F1", f1}, {"F2", f2}, {"F3", f3}, {"F6", f6}} {
-		b.Run(t.name, func(b *testing.B) { benchLarge(b, t.name, t.Large, scale, t.Write) })
+		b.Run(t.name, func(b *testing.B) { benchGenerated(b, t.Large, fmt.Sprintf("%s-%d", t.name, scale)) })
 	}
 	b.Run("F5", func(b *testing.B) { benchWritten(b, max(1, 1000/scale), scale) })
+	b.Run("series", func(b *testing.B) { benchSeries(b, scale) })
 	if os.Getenv("FLUMEN_BENCH_LARGEST") != "" {
-		f4 := deltatest.Large{Live: 10_000_000 / scale, Orphans: 200_000 / scale, Commits: 1000, Checkpoint: 990, Days: 365, Trimmed: true}
-		b.Run("F4", func(b *testing.B) { benchLargest(b, f4) })
+		f4 := deltatest.Large{Live: 10_000_000 / scale, Orphans: 200_000 / scale, Commits: 1000, Checkpoint: 990, Days: 365, Trimmed: true, Now: time.Now()}
+		b.Run("F4", func(b *testing.B) {
+			b.Run("s3", func(b *testing.B) { benchInMemory(b, f4, race{cold: true}) })
+		})
 	}
 	if os.Getenv(enginetest.MinIOVariable) != "" {
 		few := deltatest.Large{Live: 80_000 / scale, Dead: 10_000 / scale, Orphans: 10_000 / scale, Commits: 1000, Checkpoint: 990, Days: 365}
@@ -77,34 +78,66 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// benchLarge plans a table that write makes in a folder which is not there yet.
-func benchLarge(b *testing.B, name string, l deltatest.Large, scale int, write func(dir string) error) {
-	dir := filepath.Join(os.Getenv("FLUMEN_BENCH_TABLES"), fmt.Sprintf("%s-%d", name, scale))
-	table := filepath.Join(dir, "lake.db", "large")
-	if !deltatest.Made(table) {
-		if err := write(table); err != nil {
-			b.Fatal(err)
-		}
-	}
-	one := race{spec: "stores: {large: {path: " + dir + "}}\nretention: {discover: [{store: large}]", table: table}
-	b.Run("folder", func(b *testing.B) { one.floor = func() { listFolder(b, dir) }; compare(b, l, one) })
-	b.Run("folder-lite", func(b *testing.B) { compare(b, l, one.lightly()) })
-	for _, way := range []func(race) race{func(r race) race { return r }, race.lightly} {
-		benchS3(b, l, dir, way)
-	}
+// likeF1 is F1 with so many live files.
+func likeF1(live int) deltatest.Large {
+	return deltatest.Large{Live: live, Dead: live / 10, Orphans: live / 10, Commits: live / 100, Checkpoint: live/100 - 10, Days: 365, Now: time.Now()}
 }
 
-// benchS3 is the same in a store that takes its time.
-func benchS3(b *testing.B, l deltatest.Large, dir string, way func(race) race) {
-	b.Run("s3"+map[bool]string{true: "-lite"}[way(race{}).lite], func(b *testing.B) {
-		s, err := deltatest.NewSlowS3(dir, "lake", 20*time.Millisecond)
+// benchGenerated plans a table of the generator.
+func benchGenerated(b *testing.B, l deltatest.Large, name string) {
+	digest, err := l.Digest()
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchLarge(b, kept(b, name, digest, l.Write), func(*testing.B, string) truth { return truthOf(l) })
+}
+
+// kept gives a folder with a table, which write makes unless there is one with the same digest.
+func kept(b *testing.B, name, digest string, write func(table string) error) (dir string) {
+	dir = filepath.Join(os.Getenv("FLUMEN_BENCH_TABLES"), name)
+	b.Logf("the table %s is in %s, its digest is %s", name, dir, digest)
+	note := filepath.Join(dir, "digest")
+	if old, err := os.ReadFile(note); err == nil && string(old) == digest {
+		return dir
+	}
+	err := os.RemoveAll(dir)
+	if err == nil {
+		err = write(tableIn(dir))
+	}
+	if err == nil {
+		err = os.WriteFile(note, []byte(digest), 0o644)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return dir
+}
+
+func tableIn(dir string) string { return filepath.Join(dir, "lake.db", "large") }
+
+// benchLarge plans the table of a folder, there and in a store.
+func benchLarge(b *testing.B, dir string, of func(b *testing.B, table string) truth) {
+	t := of(b, tableIn(dir))
+	in := func(b *testing.B) race {
+		spec := "stores: {large: {path: " + dir + "}}\nretention: {discover: [{store: large}]"
+		return race{truth: t, spec: spec, table: tableIn(dir), spark: tableIn(dir), floors: folderFloors(b, tableIn(dir))}
+	}
+	b.Run("folder", func(b *testing.B) { compare(b, in(b)) })
+	b.Run("folder-lite", func(b *testing.B) { compare(b, in(b).lightly()) })
+	inStore := func(b *testing.B) race {
+		s, err := deltatest.NewSlowS3(dir, "lake", answersIn)
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer s.Close()
-		compare(b, l, way(inS3(s.URL, "reader", "readers-secret", func() (int64, int64) { return s.Lists.Swap(0), s.Gets.Swap(0) })))
-	})
+		b.Cleanup(s.Close)
+		return inSlowS3(b, s, race{truth: t})
+	}
+	b.Run("s3", func(b *testing.B) { compare(b, inStore(b)) })
+	b.Run("s3-lite", func(b *testing.B) { compare(b, inStore(b).lightly()) })
 }
+
+// answersIn is what a store takes for an answer.
+const answersIn = 20 * time.Millisecond
 
 // benchWritten plans a table that Spark has written, with so many files in each folder.
 func benchWritten(b *testing.B, files, scale int) {
@@ -112,21 +145,62 @@ func benchWritten(b *testing.B, files, scale int) {
 	if image == "" {
 		b.Skip("FLUMEN_BENCH_SPARK is not set, and nobody else writes this table")
 	}
-	l := deltatest.Large{Live: 300*files + 11, Dead: 60 * files, Orphans: 30 * files}
-	benchLarge(b, "F5", l, scale, func(dir string) error {
+	const program = "testdata/large_spark.py"
+	content, err := os.ReadFile(program)
+	if err != nil {
+		b.Fatal(err)
+	}
+	live := 300*files + 11
+	digest := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(content, "%d", files)))[:16]
+	dir := kept(b, fmt.Sprintf("F5-%d", scale), digest, func(dir string) error {
 		folder := filepath.Dir(dir)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
 		// Its files are to be the caller's, whose name Spark wants to know.
 		as := fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
-		out, err := python(b, image, "testdata/large_spark.py", []string{"--user", as, "-e", "HOME=/tmp", "-v", "/etc/passwd:/etc/passwd:ro", "-v", folder + ":/lake"}, "/lake", strconv.Itoa(files))
-		if live := strings.TrimSpace(out); err == nil && live != strconv.Itoa(l.Live) {
-			err = fmt.Errorf("Spark says that %s files are live, want %d", live, l.Live)
+		out, err := python(b, image, program, []string{"--user", as, "-e", "HOME=/tmp", "-v", "/etc/passwd:/etc/passwd:ro", "-v", folder + ":/lake"}, "/lake", strconv.Itoa(files))
+		if says := strings.TrimSpace(out); err == nil && says != strconv.Itoa(live) {
+			err = fmt.Errorf("Spark says that %s files are live, want %d", says, live)
 		}
 		return err
 	})
+	benchLarge(b, dir, truthOfNames)
 }
+
+// truthOfNames is that of a table whose files say by their names what they are. Those that Spark has named are live.
+func truthOfNames(b *testing.B, table string) truth {
+	t, all := truth{}, map[string]deltatest.Fate{}
+	err := filepath.WalkDir(table, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		key := path[len(table)+1:]
+		switch name := d.Name(); {
+		case strings.HasPrefix(key, "_delta_log/"):
+			all[key] = deltatest.Needed
+		case strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".parquet"): // sums, which are hidden
+		case strings.HasPrefix(name, "part-dead"):
+			all[key] = deltatest.Dead
+			t.dead++
+		case strings.HasPrefix(name, "part-orphan"):
+			all[key] = deltatest.Orphan
+			t.orphans++
+		default:
+			all[key] = deltatest.Needed
+			t.live++
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	t.fate = func(key string) deltatest.Fate { return all[key] }
+	return t
+}
+
+// pythonLasts is when a container is ended in any case, in seconds: also one that nobody waits for any more.
+const pythonLasts = "7200"
 
 // python has an image's Python run a program, with these options of docker run, and gives what it printed.
 func python(b *testing.B, image, program string, options []string, argv ...string) (string, error) {
@@ -134,8 +208,8 @@ func python(b *testing.B, image, program string, options []string, argv ...strin
 	if err != nil {
 		return "", err
 	}
-	run := append([]string{"run", "--rm", "-v", program + ":/program.py:ro", "--entrypoint", "python3"}, options...)
-	cmd := exec.CommandContext(b.Context(), "docker", append(append(run, image, "/program.py"), argv...)...)
+	run := append([]string{"run", "--rm", "-v", program + ":/program.py:ro", "--entrypoint", "timeout"}, options...)
+	cmd := exec.CommandContext(b.Context(), "docker", append(append(run, image, pythonLasts, "python3", "/program.py"), argv...)...)
 	cmd.Stderr = b.Output()
 	out, err := cmd.Output()
 	if err != nil {
@@ -144,17 +218,36 @@ func python(b *testing.B, image, program string, options []string, argv ...strin
 	return string(out), err
 }
 
-// benchLargest plans a table of ten million files with nothing but the checkpoint and what came after it.
-func benchLargest(b *testing.B, l deltatest.Large) {
-	l.Now = time.Now()
-	s, err := deltatest.NewSlowS3Of(l, "lake", "lake.db/large", 20*time.Millisecond)
+// benchInMemory plans a table that is in no folder, in a store that takes its time. One of ten million files has nothing
+// but the checkpoint and what came after it.
+func benchInMemory(b *testing.B, l deltatest.Large, r race) took {
+	s, err := deltatest.NewSlowS3Of(l, "lake", "lake.db/large", answersIn)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	b.Run("s3", func(b *testing.B) {
-		compare(b, l, inS3(s.URL, "reader", "readers-secret", func() (int64, int64) { return s.Lists.Swap(0), s.Gets.Swap(0) }))
-	})
+	r.truth = truthOf(l)
+	return compare(b, inSlowS3(b, s, r))
+}
+
+// benchSeries plans tables that are twice as large each time, and says what each million of files takes.
+func benchSeries(b *testing.B, scale int) {
+	var rows strings.Builder
+	var first float64
+	for _, live := range []int{250_000, 500_000, 1_000_000, 2_000_000} {
+		l := likeF1(live / scale)
+		b.Run(strconv.Itoa(l.Live), func(b *testing.B) {
+			t := benchInMemory(b, l, race{alone: true})
+			files := l.Live + l.Dead + l.Orphans
+			per := middle(t.wall).Seconds() / float64(files) * 1e6
+			if first == 0 {
+				first = per
+			}
+			fmt.Fprintf(&rows, "| %s | %s | %s | %.0f MiB | %.2f s | %.2f s | %.2f |\n", grouped(files), seconds(t.wall), seconds(t.cpu), middle(t.peak),
+				per, middle(t.cpu).Seconds()/float64(files)*1e6, per/first)
+		})
+	}
+	b.Logf("what files take\n\n| files | time | CPU | peak memory | time of a million | CPU of a million | time of each, the first is 1 |\n| --- | --- | --- | --- | --- | --- | --- |\n%s", &rows)
 }
 
 // benchMinIO plans a table in a MinIO of this machine.
@@ -187,192 +280,23 @@ func benchMinIO(b *testing.B, l deltatest.Large) {
 	if err := errors.Join(err, uploads.Wait()); err != nil {
 		b.Fatal(err)
 	}
-	b.Run("all", func(b *testing.B) {
-		compare(b, l, inS3("http://"+address, enginetest.MinIOUser, enginetest.MinIOPassword, nil))
-	})
+	in := func(b *testing.B) race {
+		return inS3(b, "http://"+address, enginetest.MinIOUser, enginetest.MinIOPassword, race{truth: truthOf(l)})
+	}
+	b.Run("all", func(b *testing.B) { compare(b, in(b)) })
+	b.Run("lite", func(b *testing.B) { compare(b, in(b).lightly()) })
+}
+
+// inSlowS3 is a table in a store that counts what it is asked, and takes any key.
+func inSlowS3(b *testing.B, s *deltatest.SlowS3, r race) race {
+	r.calls = func() requests { return requests{s.Lists.Swap(0), s.Gets.Swap(0), s.Heads.Swap(0)} }
+	return inS3(b, s.URL, "reader", "readers-secret", r)
 }
 
 // inS3 is a table in a bucket.
-func inS3(url, user, secret string, calls func() (int64, int64)) race {
-	spec := fmt.Sprintf("stores: {large: {endpoint: %q, access_key: %s, secret_key: %s, region: us-east-1}}\nretention: {discover: [{store: large, prefix: lake/lake.db}]", url, user, secret)
-	return race{spec: spec, table: "s3://lake/lake.db/large", endpoint: url, user: user, secret: secret, calls: calls}
-}
-
-// race is one table for both programs.
-type race struct {
-	spec     string // of the agent, without the last brace
-	table    string // for delta-rs
-	endpoint string
-	// The keys of the store.
-	user, secret string
-
-	lite  bool                       // by the log alone
-	floor func()                     // the bare listing; nil: it is not measured
-	calls func() (lists, gets int64) // since it was asked last; nil: there is no store
-}
-
-// lightly is the same by the log alone.
-func (r race) lightly() race {
-	r.lite, r.floor = true, nil
+func inS3(b *testing.B, url, user, secret string, r race) race {
+	r.spec = fmt.Sprintf("stores: {large: {endpoint: %q, access_key: %s, secret_key: %s, region: us-east-1}}\nretention: {discover: [{store: large, prefix: lake/lake.db}]", url, user, secret)
+	r.table, r.endpoint, r.user, r.secret = "s3://lake/lake.db/large", url, user, secret
+	r.floors = storeFloors(b, r, "lake.db/large/")
 	return r
-}
-
-func (r race) vacuum() string {
-	if r.lite {
-		return "lite"
-	}
-	return "full"
-}
-
-// took are the measurements of one program.
-type took struct {
-	wall, cpu []time.Duration
-	peak      []float64 // MiB
-	lists     int64
-	gets      int64
-}
-
-func compare(b *testing.B, l deltatest.Large, r race) {
-	config := filepath.Join(b.TempDir(), "flumen.yaml")
-	text := "name: bench\nservices: {}\n" + r.spec + ", defaults: {data: 7d, vacuum: " + r.vacuum() + ", min_age: 1 microsecond, max_delete_files: 10000000}}\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	var agent, rs took
-	var floors []time.Duration
-	said := ""
-	if r.floor != nil {
-		r.floor() // or whoever comes first would wait for the disk, and the others find in memory what it has read
-	}
-	for range b.N {
-		out := agent.run(b, r, os.Getenv("FLUMEN_BENCH_AGENT"), "retention", "plan", "-o", "json", "-f", config)
-		checkPlan(b, l, r.lite, out)
-		if python := os.Getenv("FLUMEN_BENCH_DELTALAKE"); python != "" {
-			said = rs.run(b, r, python, "testdata/vacuum.py", r.vacuum(), r.table, r.endpoint)
-		}
-		if r.floor != nil {
-			began := time.Now()
-			r.floor()
-			floors = append(floors, time.Since(began))
-		}
-	}
-	b.ReportMetric(0, "ns/op")
-	agent.report(b, "agent")
-	if len(floors) > 0 {
-		b.ReportMetric(middle(floors).Seconds(), "floor-s")
-	}
-	if len(rs.wall) > 0 {
-		rs.report(b, "deltalake")
-		b.ReportMetric(float64(middle(agent.wall))/float64(middle(rs.wall)), "agent/deltalake-time")
-		b.ReportMetric(middle(agent.peak)/middle(rs.peak), "agent/deltalake-memory")
-		b.Logf("deltalake: %s", said)
-	}
-	if image := os.Getenv("FLUMEN_BENCH_SPARK"); image != "" && r.floor != nil {
-		bySpark(b, image, r.table, middle(agent.wall))
-	}
-}
-
-// bySpark has Spark plan a table once: it takes minutes. Its start counts for itself.
-func bySpark(b *testing.B, image, table string, agent time.Duration) {
-	out, err := python(b, image, "testdata/vacuum_spark.py", []string{"-v", table + ":/table:ro"}, "/table")
-	if err != nil {
-		b.Fatal(err)
-	}
-	var named, wrong int
-	var start, vacuum, peak float64
-	if _, err := fmt.Sscan(out, &named, &wrong, &start, &vacuum, &peak); err != nil || named == 0 {
-		b.Fatalf("Spark: %v\n%s", err, out)
-	}
-	b.Logf("Spark names %d files, %d of which are not dead", named, wrong)
-	b.ReportMetric(start, "spark-start-s")
-	b.ReportMetric(vacuum, "spark-s")
-	b.ReportMetric(peak, "spark-peak-MiB")
-	b.ReportMetric(agent.Seconds()/vacuum, "agent/spark-time")
-}
-
-// run starts a program and gives what it printed.
-func (t *took) run(b *testing.B, r race, argv ...string) string {
-	b.Helper()
-	if r.calls != nil {
-		r.calls()
-	}
-	cmd := exec.CommandContext(b.Context(), argv[0], argv[1:]...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+r.user, "AWS_SECRET_ACCESS_KEY="+r.secret)
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	peak := make(chan float64)
-	go func() { peak <- highWater(cmd.Process.Pid) }()
-	err := cmd.Wait()
-	t.wall, t.peak = append(t.wall, time.Since(began)), append(t.peak, <-peak)
-	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 2 { // 2: files could go
-		b.Fatalf("%s: %v\n%s%s", strings.Join(argv, " "), err, errs.String(), out.String())
-	}
-	t.cpu = append(t.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-	if r.calls != nil {
-		t.lists, t.gets = r.calls()
-	}
-	return out.String()
-}
-
-// highWater is the most memory that a process has had, in MiB, as far as it was seen before its end. What wait(2)
-// tells would count the memory of this process, which it was forked from.
-func highWater(pid int) (most float64) {
-	for {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		_, after, ok := strings.Cut(string(status), "VmHWM:")
-		if err != nil || !ok {
-			return most // it has ended
-		}
-		if kib, err := strconv.ParseFloat(strings.Fields(after)[0], 64); err == nil {
-			most = kib / 1024
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func (t *took) report(b *testing.B, who string) {
-	b.ReportMetric(middle(t.wall).Seconds(), who+"-s")
-	b.ReportMetric(middle(t.cpu).Seconds(), who+"-cpu-s")
-	b.ReportMetric(middle(t.peak), who+"-peak-MiB")
-	if t.lists > 0 {
-		b.ReportMetric(float64(t.lists), who+"-lists")
-		b.ReportMetric(float64(t.gets), who+"-gets")
-	}
-}
-
-func middle[T time.Duration | float64](all []T) T {
-	return slices.Sorted(slices.Values(all))[len(all)/2]
-}
-
-// checkPlan fails unless the agent found all that is dead and nothing else: a plan that is wrong is not fast.
-func checkPlan(b *testing.B, l deltatest.Large, lite bool, out string) {
-	b.Helper()
-	if lite {
-		l.Orphans = 0 // which the log does not name
-	}
-	var r struct {
-		Tables []struct {
-			Files   int64               `json:"files"`
-			Goes    struct{ Files int } `json:"goes"`
-			Dead    struct{ Files int } `json:"dead"`
-			Orphans struct{ Files int } `json:"orphans"`
-		} `json:"tables"`
-	}
-	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Tables) != 1 {
-		b.Fatalf("the plan is %v, %d tables\n%s", err, len(r.Tables), out)
-	}
-	if t := r.Tables[0]; t.Dead.Files != l.Dead || t.Orphans.Files != l.Orphans || t.Goes.Files != l.Dead+l.Orphans || t.Files != int64(l.Live) {
-		b.Fatalf("of %d dead files, %d orphans and %d live ones the plan has %d, %d and %d\n%s", l.Dead, l.Orphans, l.Live, t.Dead.Files, t.Orphans.Files, t.Files, out)
-	}
-}
-
-func listFolder(b *testing.B, dir string) {
-	err := folder.New(dir).List(b.Context(), "", true, func(string, int64, time.Time, string) error { return nil })
-	if err != nil {
-		b.Fatal(err)
-	}
 }

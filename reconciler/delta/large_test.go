@@ -34,7 +34,7 @@ func TestPlanOfALargeTableFindsExactlyWhatIsDead(t *testing.T) {
 				t.Fatalf("%d tables, %d files go, want 1 and %d\n%+v", len(r.Tables), len(goes), l.Dead+l.Orphans, r)
 			}
 			for _, key := range goes {
-				if !l.IsDead(key) {
+				if !l.Fate(key).Gone() {
 					t.Errorf("%s goes, and is no dead file", key)
 				}
 			}

@@ -48,14 +48,6 @@ const (
 	largeRemoved = 40 * 24 * time.Hour // the last removal
 )
 
-// IsDead tells by its name whether a file may go.
-func (Large) IsDead(key string) bool {
-	return strings.Contains(key, deadFile) || strings.Contains(key, orphanFile)
-}
-
-// IsLog tells whether a file is no data.
-func (Large) IsLog(key string) bool { return strings.Contains(key, "_delta_log/") }
-
 func (l Large) folder(n int) string {
 	day := n % l.Days
 	if l.Hours == 0 {

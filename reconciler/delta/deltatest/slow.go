@@ -22,7 +22,7 @@ import (
 // store over a network does. It asks for no key.
 type SlowS3 struct {
 	*httptest.Server
-	Lists, Gets atomic.Int64
+	Lists, Gets, Heads atomic.Int64
 
 	dir, bucket string
 	takes       time.Duration
@@ -101,6 +101,9 @@ func (s *SlowS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.list(w, r.URL.Query())
 	case key == "":
 		w.WriteHeader(http.StatusOK)
+	case r.Method == http.MethodHead:
+		s.Heads.Add(1)
+		s.get(w, r, key)
 	default:
 		s.Gets.Add(1)
 		s.get(w, r, key)

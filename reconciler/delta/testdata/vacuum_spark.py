@@ -1,13 +1,14 @@
 # Has Spark say what a VACUUM of a table would remove, with 2 cores, 4 GiB of heap, and as many tasks as that is good for (by
-# default there are 10,000 for a list). Prints how many files it names, how many of these are not dead by what they are called,
-# how many seconds it took to start and for the VACUUM, and how many MiB the driver had at most.
-# usage: vacuum_spark.py TABLE
+# default there are 10,000 for a list). Writes the names of these files to OUT, one a line, and prints how many seconds it took
+# to start and for the VACUUM, and how many MiB the driver had at most.
+# usage: vacuum_spark.py FULL|LITE TABLE OUT
 import glob
 import sys
 import time
 
 from pyspark.sql import SparkSession
 
+how, table, out = sys.argv[1:]
 began = time.time()
 spark = (SparkSession.builder.master("local[2]").appName("vacuum")
          .config("spark.driver.memory", "4g").config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
@@ -19,7 +20,7 @@ spark = (SparkSession.builder.master("local[2]").appName("vacuum")
          .config("spark.ui.showConsoleProgress", "false").config("spark.ui.enabled", "false").getOrCreate())
 spark.sparkContext.setLogLevel("OFF")
 started = time.time()
-files = spark.sql(f"VACUUM delta.`{sys.argv[1]}` RETAIN 168 HOURS DRY RUN").collect()
+files = spark.sql(f"VACUUM delta.`{table}` {how} RETAIN 168 HOURS DRY RUN").collect()
 ended = time.time()
 
 
@@ -31,5 +32,6 @@ def peak():
     return 0
 
 
-wrong = sum("part-dead" not in f.path and "part-orphan" not in f.path for f in files)
-print(f"{len(files)} {wrong} {started - began} {ended - started} {peak()}")
+with open(out, "w") as names:
+    names.writelines(f"{f.path}\n" for f in files)
+print(f"{started - began} {ended - started} {peak()}")
