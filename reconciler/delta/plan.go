@@ -276,6 +276,9 @@ func (r reading) replayOnce(ctx context.Context, s snapshot, now time.Time) (tol
 	if err != nil {
 		return told{}, &proof.Refusal{Why: err.Error(), Do: proof.MendProperty}
 	}
+	if r.old > 0 {
+		cutoff = now.Add(-r.old)
+	}
 	if id := s.head.Metadata.ID; id != r.before.head.Metadata.ID {
 		return told{}, &proof.Refusal{Why: "it was replaced by another table while it was looked at", Do: "look again"}
 	}

@@ -59,6 +59,7 @@ type planning struct {
 	notes     []string          // what was left out
 	unread    string            // the place of a table that is known and cannot be read, or ""
 
+	old     time.Duration    // what left the table longer ago may go, whatever the rule and the table say by now; 0: as they say
 	lenient time.Duration    // how much less is kept than is planned for; 0 but where Spark has vacuumed
 	saw     func(key string) // hears of every file that is listed; nil
 }

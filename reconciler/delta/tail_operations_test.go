@@ -1,9 +1,11 @@
 package delta_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/flumendata/flumen-agent/reconciler/delta"
 	"github.com/flumendata/flumen-agent/reconciler/delta/deltatest"
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 	"github.com/flumendata/flumen-agent/spec"
@@ -94,5 +96,65 @@ func TestOperationBetweenTwoBatches(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestLongerRetentionThatIsSetWhileARunGoesOnBringsNothingBack: what went by then could go, and no live file is
+// missing. The run ends, and the next plan keeps files for longer.
+func TestLongerRetentionThatIsSetWhileARunGoesOnBringsNothingBack(t *testing.T) {
+	eachLook(t, func(k *keeper) {
+		table := k.ready()
+		k.After = func(call, path string) {
+			if call == "removing" && path == "lake/wh/t/a.parquet" {
+				k.Quietly(func() {
+					table.Properties["delta.deletedFileRetentionDuration"] = "interval 90 days"
+					table.Operation = "SET TBLPROPERTIES"
+					table.Commit(now, table.Alter())
+				})
+			}
+		}
+		one := k.run()
+		if f, stopped := one.Find(proof.FoundStopped); !stopped || !strings.Contains(f.Says, "version 4 changes its metadata") {
+			k.Errorf("%s", k.text())
+		}
+		k.mustHaveRemoved(one, "lake/wh/t/a.parquet")
+		k.After = nil
+		if one = k.run(); one.Removal != nil || one.Worst() != proof.EffectNote || !k.Has("lake/wh/t/b.parquet") {
+			k.Errorf("by the longer retention: %s", k.text())
+		}
+	})
+}
+
+// TestLongerRetentionOfTheRuleIsNotAskedOfAnEarlierRun: it was ended before anybody could look whether all
+// live files are there, and the rule says more when somebody does.
+func TestLongerRetentionOfTheRuleIsNotAskedOfAnEarlierRun(t *testing.T) {
+	eachLook(t, func(k *keeper) {
+		k.ready()
+		ctx, cancel := context.WithCancel(k.Context())
+		k.ctx = ctx
+		k.After = func(call, path string) {
+			if call == "removing" {
+				cancel()
+			}
+		}
+		if one := k.run(); one.Removal == nil || one.Removal.Verified {
+			k.Fatalf("%s", k.text())
+		}
+		k.After, k.ctx, k.verify, k.rule.Data = nil, k.Context(), true, 90*day
+		one := k.run()
+		if _, lost := one.Find(proof.FoundLost); lost || k.Has("lake/wh/t/a.parquet") {
+			k.Errorf("%s", k.text())
+		}
+		if due, err := delta.NewMemory(k.dir).Due(now); due || err != nil {
+			k.Errorf("it is still due: %v\n%s", err, k.text())
+		}
+	})
+}
+
+// mustHaveRemoved expects that a run has removed one file, and that it stays so.
+func (k *keeper) mustHaveRemoved(one proof.Table, path string) {
+	k.Helper()
+	if _, lost := one.Find(proof.FoundLost); lost || one.Removal == nil || !one.Removal.Verified || one.Removal.Removed.Files != 1 || k.Has(path) {
+		k.Errorf("%s", k.text())
 	}
 }

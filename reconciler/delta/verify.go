@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
@@ -77,7 +78,11 @@ func (s *sweep) lock(run, why string) {
 // missing says that live files of the table are not there, or that its log cannot be read as before;
 // "" if all is well.
 func (s *sweep) missing(ctx context.Context, folder string, lite bool, upto phase) (string, error) {
-	p := &planning{retention: s.retention, now: s.now, progress: s.progress}
+	old, err := oldFor(folder)
+	if err != nil {
+		return "", err
+	}
+	p := &planning{retention: s.retention, now: s.now, progress: s.progress, old: old}
 	t := s.t.found
 	t.rule.KeepStreams = nil                              // they are no reason for a live file to be there
 	t.rule.Vacuum, t.rule.Exclude = spec.VacuumFull, lite // of an excluded table the log alone is read
@@ -90,6 +95,17 @@ func (s *sweep) missing(ctx context.Context, folder string, lite bool, upto phas
 		return missing, err
 	}
 	return s.needed(ctx, folder, again.state)
+}
+
+// oldFor is how long ago a file had to leave the table to go in a run. The run is held to that alone: what the
+// table or its rule have come to ask for since, they ask of the next plan.
+func oldFor(folder string) (time.Duration, error) {
+	m, err := openManifest(filepath.Join(folder, manifestName))
+	if err != nil {
+		return 0, err
+	}
+	defer m.close()
+	return m.head.At.Sub(m.head.Cutoff), nil
 }
 
 // wants says what is missing of a table that was looked at, after a run that came to a phase; "" if nothing is.
