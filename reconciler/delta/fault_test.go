@@ -53,6 +53,43 @@ func TestFault01CheckpointThatLostALiveFileStopsTheTable(t *testing.T) {
 	l.mustFind(table, proof.FoundDivergence, "lacks 1 file ")
 }
 
+// TestFault01LogOfAnUpdateWhoseCheckpointTrinoWritesStopsTheTable has what Spark writes for an UPDATE with deletion
+// vectors and change data: the file with its vector first, then its removal without one. It is made after the
+// log of the table deletion_vector_pages among the tests of Trino's Delta Lake connector, of which
+// https://github.com/trinodb/trino/issues/31252 says that a checkpoint by Trino lacks the file.
+func TestFault01LogOfAnUpdateWhoseCheckpointTrinoWritesStopsTheTable(t *testing.T) {
+	l := newLake(t)
+	v, file := vector("", 1)
+	l.Sized("lake/wh/t/"+file, 43, ago(50))
+	table := l.table("t")
+	table.Properties = map[string]string{"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "true"}
+	table.Protocol = deltatest.Protocol{Reader: 3, Writer: 7, ReaderFeatures: []string{"deletionVectors"}, WriterFeatures: []string{"deletionVectors", "changeDataFeed"}}
+	table.Operation = "CREATE TABLE"
+	table.Commit(ago(52))
+	table.Operation = "WRITE"
+	table.Commit(ago(51), deltatest.Add("part-00000-pages-c000.snappy.parquet"))
+	table.Operation = "UPDATE"
+	table.Commit(ago(50),
+		deltatest.Add("part-00000-pages-c000.snappy.parquet", v), deltatest.Remove("part-00000-pages-c000.snappy.parquet"),
+		deltatest.Add("part-00000-row.c000.snappy.parquet"), deltatest.Change("_change_data/cdc-00000-row.c000.snappy.parquet"))
+	// Details that no other test has: statistics that are not tight any more, and what Spark adds to a removal.
+	l.Overwrite(table.CommitPath(2), func(s string) string {
+		stats := `,"stats":"{\"numRecords\":20001,\"minValues\":{\"id\":1},\"tightBounds\":false}"`
+		s = strings.Replace(s, `"size":100}}`, `"size":100`+stats+`}}`, 1)
+		return strings.Replace(s, `{"remove":{`, `{"remove":{"extendedFileMetadata":true,"partitionValues":{},"size":100,`, 1)
+	})
+	l.mustGo(table, "_change_data/cdc-00000-row.c000.snappy.parquet")
+	if one := l.of(table); one.Files != 2 {
+		t.Errorf("%d live files", one.Files)
+	}
+	table.Checkpoint(deltatest.Checkpoint{Lose: []string{"part-00000-pages-c000.snappy.parquet"}})
+	for _, trimmed := range []int64{0, 2} { // the commit of the UPDATE alone shows it too
+		table.Trim(trimmed)
+		l.mustFind(table, proof.FoundDivergence, "lacks 1 file that the log says is live")
+		l.mustGo(table)
+	}
+}
+
 func TestFault01CheckpointThatStillHasARemovedFileStopsTheTable(t *testing.T) {
 	l := newLake(t)
 	table := l.usual("t")
