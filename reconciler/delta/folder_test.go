@@ -25,10 +25,17 @@ var _ delta.Remover = (*folder.Store)(nil)
 // aged is a folder whose clock shows another time.
 type aged struct {
 	*folder.Store
-	now time.Time
+	now   time.Time
+	apart time.Duration // by which its files are stamped later than that
 }
 
 func (a aged) Clock() time.Time { return a.now }
+
+// Probe shows that time too, or another one that somebody has put in its place.
+func (a aged) Probe(ctx context.Context, path string) (time.Time, error) {
+	_, err := a.Store.Probe(ctx, path)
+	return a.now.Add(a.apart), err
+}
 
 // warehouse are Spark's tables in a folder, some time after they were made.
 type warehouse struct {
@@ -36,6 +43,7 @@ type warehouse struct {
 	dir, memory string
 	made        time.Time
 	rule        spec.RetentionRule
+	apart       time.Duration // see aged
 }
 
 func newWarehouse(t *testing.T) *warehouse {
@@ -48,7 +56,7 @@ func newWarehouse(t *testing.T) *warehouse {
 func (w *warehouse) run(later time.Duration) proof.Report {
 	w.Helper()
 	now := w.made.Add(later)
-	store := aged{folder.New(w.dir), now}
+	store := aged{folder.New(w.dir), now, w.apart}
 	r, err := delta.Run(w.Context(), delta.RunOptions{
 		Options: delta.Options{
 			Places:    []delta.Place{{Store: store, URL: w.dir, Name: "local"}},
@@ -127,6 +135,50 @@ func sweepAll(t *testing.T, logs spec.Handling, least int64) {
 	}
 	if diff := cmp.Diff(before, w.files()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestNothingGoesFromAFolderWhoseFilesAreStampedByAnotherClock: the folder may be another machine's.
+func TestNothingGoesFromAFolderWhoseFilesAreStampedByAnotherClock(t *testing.T) {
+	w := newWarehouse(t)
+	w.run(38 * day)
+	before := w.files()
+	for _, apart := range []time.Duration{-6 * time.Minute, 6 * time.Minute} {
+		w.apart = apart
+		refused := 0
+		for _, table := range w.run(40 * day).Tables {
+			if f, found := table.Find(proof.FoundRefused); found && strings.Contains(f.Says, "6m0s apart; set both right") {
+				refused++
+			}
+		}
+		if diff := cmp.Diff(before, w.files()); refused < 10 || diff != "" {
+			t.Errorf("%d tables were refused: %s", refused, diff)
+		}
+	}
+}
+
+func TestFolderShowsByWhichClockItsFilesAreStamped(t *testing.T) {
+	dir := t.TempDir()
+	stamped := filepath.Join(dir, "t", ".flumen_clock")
+	if err := os.Mkdir(filepath.Join(dir, "t"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []bool{false, true} { // by one that was killed
+		if left {
+			if err := errors.Join(os.WriteFile(stamped, nil, 0o600), os.Chtimes(stamped, time.Time{}, time.Now().Add(-day))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at, err := folder.New(dir).Probe(t.Context(), "t/")
+		if err != nil || time.Since(at).Abs() > time.Hour {
+			t.Errorf("%s: %v", at, err)
+		}
+		if _, err := os.Lstat(stamped); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("it is still there: %v", err)
+		}
+	}
+	if _, err := folder.New(dir).Probe(t.Context(), "none/"); err == nil {
+		t.Error("a folder that is not there has a clock")
 	}
 }
 

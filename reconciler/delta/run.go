@@ -145,6 +145,10 @@ func (r *running) treat(ctx context.Context, t *looked) {
 		return
 	}
 	s.in, s.at = store, &table{store, t.found.folder, t.root}
+	if err := s.probe(ctx); err != nil {
+		t.find(proof.FoundRefused, proof.EffectRefuse, "%v", err)
+		return
+	}
 	if s.way, err = s.undoable(ctx); err != nil {
 		t.find(proof.FoundNoUndo, proof.EffectStop, "%v", err)
 		return
@@ -167,6 +171,23 @@ func (r *running) treat(ctx context.Context, t *looked) {
 		return
 	}
 	s.remember()
+}
+
+// probe holds the clock that stamps the table's files against this machine's, where only a file that is
+// written shows it. Within what they may be apart the slack of the cutoff is more.
+func (s *sweep) probe(ctx context.Context) error {
+	store, ok := s.in.(Probing)
+	if !ok {
+		return nil
+	}
+	at, err := store.Probe(ctx, s.at.folder)
+	if err != nil {
+		return fmt.Errorf("nobody can tell by which clock its files are stamped: %w", err)
+	}
+	if _, err := proof.Now(s.now(), at); err != nil {
+		return &proof.Refusal{Why: err.Error(), Do: "set both right"}
+	}
+	return nil
 }
 
 // alone sees to it that nobody has treated or locked the table since it was planned.

@@ -22,6 +22,12 @@ type Naming interface {
 	StatAll(ctx context.Context, paths []string, each func(i int, size int64, written time.Time, tag string)) error
 }
 
+// Probing is a Remover whose Clock need not be the one that stamps its files, as where a folder is another machine's.
+type Probing interface {
+	// Probe gives the time with which a file is stamped that is written now: it writes one to a folder, and removes it.
+	Probe(ctx context.Context, folder string) (time.Time, error)
+}
+
 // Store is where tables are. It can look and nothing else.
 type Store interface {
 	// List gives the files below a folder ("" or a path with a slash at its end) to each, one

@@ -15,6 +15,30 @@ func (s *Store) Versioned(context.Context, string) (all, some bool, err error) {
 	return false, false, nil
 }
 
+// probeFile shows by which clock files are stamped. Readers of tables take its name for a hidden one.
+const probeFile = ".flumen_clock"
+
+// Probe gives the time with which a file is stamped that is written now. See delta.Probing.
+func (s *Store) Probe(_ context.Context, folder string) (at time.Time, err error) {
+	err = s.in(func(root *os.Root) (err error) {
+		path := filepath.Join(filepath.FromSlash(folder), probeFile)
+		if err := root.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+			return err
+		}
+		f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // empty, or a full disk would not have it
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err := errors.Join(err, f.Close(), root.Remove(path)); err != nil {
+			return err
+		}
+		at = info.ModTime()
+		return nil
+	})
+	return at, err
+}
+
 // Copy gives a file a second name, which takes no room and overwrites nothing. See delta.Remover.
 // What is a link on the way to a file is followed only within the store.
 func (s *Store) Copy(_ context.Context, from, to string, _ int64, tag string) error {
