@@ -20,7 +20,7 @@ import (
 // to, and counts the buckets that are made.
 type storeProxy struct {
 	http.Handler
-	mode   atomic.Value // "pass", "slow", "busy", "throttle", "cut" or "hang"
+	mode   atomic.Value // "pass", "slow", "busy", "throttle", "cut", "mute" or "hang"
 	takes  atomic.Int64 // how long a slow answer does, in nanoseconds
 	made   atomic.Int32
 	failed atomic.Int32 // requests since the mode was set
@@ -62,11 +62,12 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p.asked[r.Method]++
 	p.mu.Unlock()
 	mode := p.mode.Load().(string)
-	if mode == "hang" || mode == "throttle" || about && (mode == "busy" || mode == "cut") {
+	mute := mode == "mute" && about && !strings.HasPrefix(path, "minio/") // of the server itself it speaks
+	if mode == "hang" || mode == "throttle" || about && (mode == "busy" || mode == "cut") || mute {
 		p.failed.Add(1)
 	}
 	switch {
-	case mode == "hang":
+	case mode == "hang" || mute:
 		<-r.Context().Done()
 	case mode == "slow":
 		select {
@@ -90,9 +91,9 @@ func (p *storeProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // proxyCommand is
 //
-//	proxy pass|slow|busy|throttle|cut|hang [DURATION]
-//	                                what happens to requests from now on; busy and cut only to those
-//	                                about one bucket; a slow answer takes so long, 100ms if nothing is said
+//	proxy pass|slow|busy|throttle|cut|mute|hang [DURATION]
+//	                                what happens to requests from now on; busy, cut and mute only to
+//	                                those about one bucket; a slow answer takes so long, 100ms if nothing is said
 //	proxy failed [N]                waits until one, or so many, have failed so
 //	proxy made N                    waits until it was asked to make so many buckets
 //	proxy only N                    it was asked to make no more than so many
