@@ -71,6 +71,7 @@ func (r reading) expired(ctx context.Context) error {
 		one.CountExpired(cleanup.files, goes)
 		if goes && len(cleanup.files) > 0 {
 			one.cleanup = cleanup
+			s.CleanLog(c.Version)
 		}
 		return nil
 	}

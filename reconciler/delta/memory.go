@@ -47,6 +47,8 @@ type Known struct {
 	Full  *Full  `json:"full,omitempty"`
 	Lock  *Lock  `json:"lock,omitempty"`
 	Last  *Last  `json:"last_run,omitempty"`
+	// Points are what earlier looks have shown, oldest first.
+	Points []proof.Point `json:"points,omitempty"`
 }
 
 // Clean is a report of a table that would have let a run begin.

@@ -55,9 +55,10 @@ type planning struct {
 	watch     *watch
 	full      bool
 	open      func(context.Context, *spec.Store) (Store, error)
-	streams   map[string]stream // by their places
-	notes     []string          // what was left out
-	unread    string            // the place of a table that is known and cannot be read, or ""
+	streams   map[string]stream        // by their places
+	notes     []string                 // what was left out
+	keeping   map[string]proof.Keeping // what stores keep, by their buckets
+	unread    string                   // the place of a table that is known and cannot be read, or ""
 
 	old     time.Duration    // what left the table longer ago may go, whatever the rule and the table say by now; 0: as they say
 	lenient time.Duration    // how much less is kept than is planned for; 0 but where Spark has vacuumed
@@ -107,6 +108,9 @@ func (p *planning) all(ctx context.Context, o Options) (r proof.Report, tables [
 			t.cleanup = nil
 		}
 		t.Guard(t.rule)
+		if err := p.foresee(ctx, t); err != nil {
+			return r, tables, err
+		}
 		if err := p.remember(t); err != nil {
 			return r, tables, err
 		}
@@ -161,7 +165,7 @@ func (p *planning) spare(tables []*looked, unseen bool) error {
 		n := 0
 		err := t.candidates.each(func(f proof.File, class int) error {
 			if p.clones.Use(t.root, f.Key) {
-				t.Spare(f.Size, classOf(class))
+				t.Spare(f, classOf(class))
 				n++
 			}
 			return nil

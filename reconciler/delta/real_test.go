@@ -35,6 +35,11 @@ type clocked struct {
 
 func (c clocked) Clock() time.Time { return c.now }
 
+// Versioned is what a folder says of itself.
+func (clocked) Versioned(context.Context, string) (all, some bool, err error) {
+	return false, false, nil
+}
+
 // sparkTables unpacks the tables that Spark made, and gives the time at which the last of them
 // was.
 func sparkTables(t *testing.T) (dir string, made time.Time) {

@@ -94,6 +94,9 @@ func (p *planning) remember(t *looked) error {
 		if t.ID != "" {
 			k.ID = t.ID
 		}
+		if point, ok := t.Point(t.now); ok {
+			k.Points = proof.Remember(k.Points, point)
+		}
 		if t.ID != "" && t.Vacuum == spec.VacuumFull {
 			k.Full = t.listed()
 		}

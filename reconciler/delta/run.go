@@ -212,20 +212,7 @@ func (s *sweep) undoable(ctx context.Context) (spec.Undo, error) {
 		return "", err
 	}
 	s.keeps = keeps
-	switch way := s.t.rule.Undo; {
-	case s.t.BySpark && versioned && way != spec.UndoQuarantine:
-		return spec.UndoVersioning, nil
-	case s.t.BySpark && way != spec.UndoNone:
-		return "", errors.New("Spark sets nothing aside: switch the versioning of the bucket on, or write undo: none")
-	case way == spec.UndoVersioning && !versioned:
-		return "", errors.New("undo: versioning: the store does not keep versions of all that is removed from this table: switch the versioning of its bucket on, or write undo: quarantine")
-	case way == spec.UndoAuto && versioned:
-		return spec.UndoVersioning, nil
-	case way == spec.UndoAuto:
-		return spec.UndoQuarantine, nil
-	default:
-		return way, nil
-	}
+	return s.t.UndoBy(s.t.rule.Undo, versioned)
 }
 
 // remember notes what the run did.

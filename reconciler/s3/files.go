@@ -76,6 +76,28 @@ func (f *Files) Versions(ctx context.Context, folder string, each func(path, tag
 	return "", context.Cause(ctx)
 }
 
+// Versioned tells whether the bucket of a folder keeps versions of what is removed. See delta.Keeping.
+func (f *Files) Versioned(ctx context.Context, folder string) (all, some bool, err error) {
+	return f.connection.versioned(ctx, folder)
+}
+
+// Locks tells whether objects in the bucket of a folder may be locked, and for how long each is. See delta.Locking.
+func (f *Files) Locks(ctx context.Context, folder string) (locks bool, each time.Duration, err error) {
+	bucket, _, _ := strings.Cut(folder, "/")
+	state, _, n, unit, err := f.connection.GetObjectLockConfig(ctx, bucket)
+	switch {
+	case codeOf(err) == "ObjectLockConfigurationNotFoundError", codeOf(err) == minio.NotImplemented:
+		return false, 0, nil
+	case err != nil:
+		return false, 0, f.connection.explain("read the object lock of bucket "+bucket, err)
+	case n != nil && unit != nil && *unit == minio.Years:
+		each = time.Duration(*n) * 365 * 24 * time.Hour
+	case n != nil:
+		each = time.Duration(*n) * 24 * time.Hour
+	}
+	return state == "Enabled", each, nil
+}
+
 // Stat looks for an object by its key. See delta.Store.
 func (f *Files) Stat(ctx context.Context, path string) (size int64, written time.Time, tag string, err error) {
 	bucket, key, _ := strings.Cut(path, "/")

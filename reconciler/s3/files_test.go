@@ -26,6 +26,8 @@ var (
 	_ delta.Store     = (*Files)(nil)
 	_ delta.Versioned = (*Files)(nil)
 	_ delta.Ordered   = (*Files)(nil)
+	_ delta.Keeping   = (*Files)(nil)
+	_ delta.Locking   = (*Files)(nil)
 )
 
 // oddKeys are those that a listing has to encode.

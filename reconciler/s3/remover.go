@@ -58,10 +58,14 @@ func (r *Remover) Close() {
 // one that did so once has those of that time. MinIO can leave folders out; whether this one is left
 // out is not worth a mistake. See delta.Remover.
 func (r *Remover) Versioned(ctx context.Context, folder string) (all, some bool, err error) {
+	return r.by.versioned(ctx, folder)
+}
+
+func (c *connection) versioned(ctx context.Context, folder string) (all, some bool, err error) {
 	bucket, _, _ := strings.Cut(folder, "/")
-	config, err := r.by.GetBucketVersioning(ctx, bucket)
+	config, err := c.GetBucketVersioning(ctx, bucket)
 	if err != nil {
-		return false, true, r.by.explain("read the versioning of bucket "+bucket, err)
+		return false, true, c.explain("read the versioning of bucket "+bucket, err)
 	}
 	all = config.Enabled() && len(config.ExcludedPrefixes) == 0 && !config.ExcludeFolders
 	return all, config.Status != "", nil

@@ -32,6 +32,7 @@ func TestRemovers(t *testing.T) {
 		"CopyOfWhatChangesComesToNothing":     testRemoverCopyChanged,
 		"HalfACopyIsGivenUp":                  testRemoverCopyFails,
 		"VersioningIsOnlyWhatKeepsEverything": testRemoverVersioned,
+		"LocksAreToldOf":                      testLocks,
 		"BusyStoreIsSaidToBe":                 testRemoverBusy,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,11 +261,42 @@ func testRemoverVersioned(w *world) {
 		if all, some, err := r.Versioned(w.Context(), b.Name+"/t/"); all != one.all || some != one.some || err != nil {
 			w.Errorf("%+v: %t %t %v", one.config, all, some, err)
 		}
+		if all, some, err := r.Files.Versioned(w.Context(), b.Name+"/t/"); all != one.all || some != one.some || err != nil {
+			w.Errorf("by the key that looks, %+v: %t %t %v", one.config, all, some, err)
+		}
 	}
 	// What is removed now is lost, and is said to have left no mark.
 	w.write(b.Name, "t/a", "a")
 	if marks := r.removeAll(w, b.Name+"/t/a"); marks[b.Name+"/t/a"] != "" {
 		w.Errorf("%q", marks)
+	}
+}
+
+// testLocks: whoever may only look tells for how long each object is locked.
+func testLocks(w *world) {
+	r, b := w.remover(), w.bucket()
+	w.byHand(b, nil)
+	if locks, each, err := r.Locks(w.Context(), b.Name+"/t/"); locks || each != 0 || err != nil {
+		w.Errorf("none: %t %s %v", locks, each, err)
+	}
+	locked := w.bucket()
+	if err := w.hand.MakeBucket(w.Context(), locked.Name, minio.MakeBucketOptions{ObjectLocking: true}); err != nil {
+		w.Fatal(err)
+	}
+	mode, days, years := minio.Governance, uint(30), uint(1)
+	for _, one := range []struct {
+		n    *uint
+		unit minio.ValidityUnit
+		each time.Duration
+	}{{nil, "", 0}, {&days, minio.Days, 30 * 24 * time.Hour}, {&years, minio.Years, 365 * 24 * time.Hour}} {
+		if one.n != nil {
+			if err := w.hand.SetBucketObjectLockConfig(w.Context(), locked.Name, &mode, one.n, &one.unit); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if locks, each, err := r.Locks(w.Context(), locked.Name+"/t/"); !locks || each != one.each || err != nil {
+			w.Errorf("%s: %t %s %v", one.unit, locks, each, err)
+		}
 	}
 }
 

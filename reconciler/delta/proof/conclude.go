@@ -10,12 +10,14 @@ import (
 // Conclude adds what is known of a table once all its files were judged.
 func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	var all []Finding
+	hollow := false
 	t.Files = s.liveFiles
 	if s.lite() {
 		anomalies = s.anomalies()
 		t.Live = Amount{s.liveFiles, s.liveBytes}
 		t.Listed.plus(t.Live) // of which the limits are a part
 	} else if n := s.Missing(); n > 0 {
+		hollow = true
 		all = append(all, Finding{FoundHollow, fmt.Sprintf("%s of its newest version %s not there: it can no longer be read whole; "+mendHollow, spec.Counted(int64(n), "file"), is(n)), EffectCritical})
 	}
 	if anomalies > 0 {
@@ -26,9 +28,7 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 			all = append(all, note(FoundNested, "another table lies in %s: everything below it is left alone", folder))
 		}
 	}
-	if v := s.Readable(); t.Goes.Files > 0 {
-		t.Readable = &v
-	}
+	s.reads(t, hollow)
 	if loses := losesLog(s.writer); loses != "" {
 		all = append(all, note(FoundWriter, "it was last written by Delta Lake %s, which may clean up more of the log than it should before 4.0.1: versions can become unreadable; have a newer one write it", loses))
 	}
@@ -38,6 +38,23 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 		all = append(all, note(FoundProperty, "%s", d.Says))
 	}
 	return all
+}
+
+// reads says which versions can be read.
+func (s *State) reads(t *Table, hollow bool) {
+	if !s.lite() {
+		s.lost = s.losses()
+	}
+	if !s.lite() && !hollow {
+		v := s.ReadableNow()
+		t.ReadableNow = &v
+	}
+	if v := s.Readable(); t.Goes.Files+t.LogGoes.Files > 0 {
+		t.Readable = &v
+	}
+	if v, ok := s.ChangesFrom(); ok {
+		t.ChangesFrom = &v
+	}
 }
 
 // losesLog is the version of Delta Lake for Spark in the name of an engine, if it is one that

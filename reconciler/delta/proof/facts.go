@@ -44,10 +44,10 @@ const (
 // facts are what is known about files, by digest.
 type facts struct {
 	known   marks
-	by      map[digest]int64 // of what was removed before the cutoff: the version that did it
-	ofBases bool             // something is known of a base name
-	ofUUIDs bool             // something is known of a UUID
-	text    []byte           // what the last digest is of
+	by      map[digest]departure // of what was removed, and of change data, as far as it lies in the table
+	ofBases bool                 // something is known of a base name
+	ofUUIDs bool                 // something is known of a UUID
+	text    []byte               // what the last digest is of
 	digest  digest
 
 	expired func(key string) // hears once of each file of the table that was removed before the cutoff; nil
@@ -117,31 +117,47 @@ func folded(name string) string { return strings.ToLower(name) }
 
 // expire notes that a file was removed long enough ago. What else the path may mean is only
 // named by that: it is no proof against a file that is spelled so.
-func (f *facts) expire(version int64, p Path, v vectorFile) {
-	f.gone(version, p.Key, p.Inside)
+func (f *facts) expire(by departure, p Path, v vectorFile) {
+	f.gone(by, p.Key, p.Inside)
 	for _, other := range p.Others {
 		f.set(f.of(ofFile, other), markNamed)
 	}
 	if v.uuid != "" {
-		f.gone(version, v.relative, true)
+		f.gone(by, v.relative, true)
 	}
 	if v.away != nil && v.away.Inside {
-		f.gone(version, v.away.Key, true)
+		f.gone(by, v.away.Key, true)
 	}
 }
 
 // gone notes which version removed a file; of several the newest is told first.
-func (f *facts) gone(version int64, key string, inside bool) {
+func (f *facts) gone(by departure, key string, inside bool) {
 	d := f.of(ofFile, key)
 	f.set(d, markExpired)
-	if _, known := f.by[d]; known {
+	if _, known := f.by[d]; known || !inside {
 		return
 	}
-	f.by[d] = version
-	if inside && f.expired != nil {
+	f.by[d] = by
+	if f.expired != nil {
 		f.expired(key)
 	}
 }
+
+// departure is the version that removed a file, or that change data is of, and which of these it is.
+type departure int64
+
+const (
+	departed   departure = iota // a commit removed it
+	ofChanges                   // it is change data
+	remembered                  // a checkpoint knows that it was removed, in its version or earlier
+	departures
+)
+
+func (kind departure) at(version int64) departure { return departure(version)*departures + kind }
+
+func (d departure) version() int64 { return int64(d / departures) }
+
+func (d departure) kind() departure { return d % departures }
 
 // markAll marks all that a path may mean.
 func (f *facts) markAll(p Path, m mark) {

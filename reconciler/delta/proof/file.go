@@ -48,9 +48,7 @@ func changeData(key string) bool {
 
 // foreign tells whether no writer of Delta gives its files such a name.
 func foreign(key string) bool {
-	base := path.Base(key)
-	vector := strings.Contains(base, "deletion_vector") && strings.HasSuffix(base, ".bin")
-	return !strings.HasSuffix(base, ".parquet") && !vector && !changeData(key)
+	return !strings.HasSuffix(key, ".parquet") && !ofVectors(key) && !changeData(key)
 }
 
 // Nested is the folder of another table that a listed file shows to be below this one, with a

@@ -17,6 +17,7 @@ const (
 	propertyData         = "delta.deletedFileRetentionDuration"
 	propertyLog          = "delta.logRetentionDuration"
 	propertyLogCleanup   = "delta.enableExpiredLogCleanup"
+	propertyChanges      = "delta.enableChangeDataFeed"
 	propertyClocked      = "delta.enableInCommitTimestamps"
 	propertyClockedSince = "delta.inCommitTimestampEnablementVersion"
 	propertyUniForm      = "delta.universalFormat.enabledFormats"

@@ -20,10 +20,16 @@ func Rank(key string, removed bool) int {
 	if !removed {
 		rank = 2
 	}
-	if base := path.Base(key); strings.Contains(base, "deletion_vector") && strings.HasSuffix(base, ".bin") {
+	if ofVectors(key) {
 		rank++
 	}
 	return rank
+}
+
+// ofVectors tells whether a file is one of deletion vectors, by its name.
+func ofVectors(key string) bool {
+	base := path.Base(key)
+	return strings.Contains(base, "deletion_vector") && strings.HasSuffix(base, ".bin")
 }
 
 // Removal is what a run did to a table.

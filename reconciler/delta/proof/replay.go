@@ -44,6 +44,7 @@ type Replay struct {
 	pinned          int64  // the oldest version to stay readable; -1 for none
 	pinnedBy        string // what keeps it
 	abroad          map[digest]bool
+	changes         changes
 
 	liveFiles, liveBytes int64
 	plainBytes           int64   // of the live files that have no vector, and were there when the table was listed
@@ -59,9 +60,9 @@ type alternative struct{ own, other digest }
 // NewReplay begins one.
 func NewReplay(t Terms) *Replay {
 	r := &Replay{
-		Terms: t, facts: facts{by: map[digest]int64{}, expired: t.Expired, folds: t.Expired != nil}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
+		Terms: t, facts: facts{by: map[digest]departure{}, expired: t.Expired, folds: t.Expired != nil}, newest: -1, witness: t.Log.Start() - 1, pinned: -1,
 		times: CommitTimes(append(append([]LogFile{}, t.Log.Below...), t.Log.Run...)), abroad: map[digest]bool{},
-		logCutoff: logCutoff(t), expired: -1,
+		logCutoff: logCutoff(t), expired: -1, changes: changes{lost: -1},
 	}
 	if t.Newest != nil {
 		r.newest = t.Newest.Version
@@ -90,8 +91,12 @@ func (r *Replay) Commit(c Commit) error {
 	if err := r.Head.admit(c); err != nil {
 		return err
 	}
+	r.times[c.Version] = at
 	if c.Version == r.Log.Start() {
 		r.since = at
+	}
+	if c.Version >= r.Log.Start() {
+		r.changes.hear(c)
 	}
 	if c.Version >= r.Log.Start() && !at.After(r.logCutoff) {
 		r.expired = max(r.expired, c.Version)
@@ -119,9 +124,13 @@ func (r *Replay) Commit(c Commit) error {
 		r.Watch.hear(c.Version, at, saysChange, raw, p, vectorFile{})
 		streamed := r.Stream != nil && c.Version >= *r.Stream
 		if at.Before(r.Cutoff) && c.Version >= r.Log.Start() && !streamed {
-			r.expire(c.Version, p, vectorFile{})
+			r.expire(ofChanges.at(c.Version), p, vectorFile{})
+			if r.Rule.ChangeData {
+				r.changes.lose(c.Version)
+			}
 		} else {
 			r.protect(p, vectorFile{})
+			r.left(ofChanges.at(c.Version), p, vectorFile{})
 		}
 	}
 	return nil
@@ -151,6 +160,9 @@ func (r *Replay) added(version int64, at time.Time, a Add) error {
 		return nil
 	}
 	r.set(r.of(ofFile, p.Key), markAdded)
+	if r.changes.bare && r.known.at(r.of(ofFile, p.Key))&markExpired != 0 {
+		r.changes.lose(version)
+	}
 	if version <= r.witness {
 		return nil // the witness's checkpoint knows what became of it
 	}
@@ -186,10 +198,15 @@ func (r *Replay) removed(version int64, at time.Time, m Remove) error {
 	switch {
 	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned:
 		r.keep(p, v)
+		r.left(departed.at(version), p, v)
 	case version < r.Log.Start():
 		r.markAll(p, markNamed)
 	default:
-		r.expire(version, p, v)
+		r.expire(departed.at(version), p, v)
+		r.knownAs(p)
+		if r.changes.bare {
+			r.changes.lose(version)
+		}
 	}
 	if version >= r.Log.Start() && version > r.witness {
 		r.mention(version, p, m.Path, m.Vector, markRemoved)
@@ -292,9 +309,43 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
 		r.keep(p, v)
 	default:
-		r.expire(c.Version, p, v)
+		r.expire(remembered.at(c.Version), p, v)
 	}
 	return nil
+}
+
+// left notes, of a file that stays, what it left the table by: if it is missing all the same, older versions cannot be
+// read. Without a list of all files nobody can tell.
+func (r *Replay) left(by departure, p Path, v vectorFile) {
+	if r.Expired != nil || by.version() < r.Log.Start() {
+		return
+	}
+	note := func(key string) {
+		d := r.of(ofFile, key)
+		if _, known := r.by[d]; !known {
+			r.by[d] = by
+		}
+	}
+	if p.Inside {
+		note(p.Key)
+		r.knownAs(p)
+	}
+	if v.uuid != "" {
+		note(v.relative)
+	}
+	if v.away != nil && v.away.Inside {
+		note(v.away.Key)
+	}
+}
+
+// knownAs notes that a file may be there under other names, which only a list can show.
+func (r *Replay) knownAs(p Path) {
+	if !p.Inside || r.Expired != nil {
+		return
+	}
+	for _, other := range p.Others {
+		r.alternatives = append(r.alternatives, alternative{r.of(ofFile, p.Key), r.of(ofFile, other)})
+	}
 }
 
 // timeOfCheckpoint is the latest that something in it can have happened.
@@ -370,9 +421,7 @@ func (r *Replay) live(version int64, name digest, p Path, v vectorFile, a Add) {
 			r.plainBytes += a.Size
 		}
 		r.expect(r.of(ofFile, p.Key))
-		for _, other := range p.Others {
-			r.alternatives = append(r.alternatives, alternative{r.of(ofFile, p.Key), r.of(ofFile, other)})
-		}
+		r.knownAs(p)
 		if r.some != nil && len(p.Others) == 0 {
 			r.some.offer(r.of(ofFile, p.Key), p.Key)
 		}

@@ -112,8 +112,8 @@ func (s *State) Goes(c Class) bool {
 // Evidence is what shows that a file which goes is dead: the version that removed it, or, where
 // none did, the one since which no version knew it.
 func (s *State) Evidence(key string) (version int64, removed bool) {
-	if version, removed = s.by[s.of(ofFile, key)]; removed {
-		return version, true
+	if by, removed := s.by[s.of(ofFile, key)]; removed {
+		return by.version(), true
 	}
 	return s.Log.Start(), false
 }
@@ -125,6 +125,8 @@ type State struct {
 	youngest   time.Time // what was written at this time or later stays
 	covered    bool      // every removal since the cutoff is known
 	lived      int64     // files that Lives has said so of
+	logFrom    int64     // the version with which the log begins once it is cleaned up; 0: it stays
+	lost       losses    // by files that are missing, where all were listed
 	others     []string  // folders of other tables, with a slash at their ends
 }
 
@@ -162,7 +164,8 @@ func (r *Replay) covers() bool {
 	return len(r.Log.Run) > 0 && !r.since.IsZero() && !r.since.After(r.Cutoff)
 }
 
-// Missing counts live files that were not among those judged.
+// Missing counts live files that were not among those judged. A file that was judged under another of its names is
+// noted under its own.
 func (s *State) Missing() int {
 	n := 0
 	for _, a := range s.alternatives {
@@ -176,23 +179,6 @@ func (s *State) Missing() int {
 		}
 	}
 	return n
-}
-
-// Version is one that can be read.
-type Version struct {
-	Version int64     `json:"version"`
-	At      time.Time `json:"at,omitzero"` // zero when nobody knows
-}
-
-// Readable is the oldest version that can be read when all has gone that may: the log has to
-// hold it, and it has to be the one of the cutoff or newer.
-func (s *State) Readable() Version {
-	oldest := Version{Version: s.Log.Oldest()}
-	oldest.At = s.times[oldest.Version]
-	if s.inForce.Version > oldest.Version && !s.inForce.At.IsZero() {
-		return s.inForce
-	}
-	return oldest
 }
 
 func (s *State) nested(key string) bool {

@@ -54,6 +54,10 @@ type Table struct {
 	Beside   Amount `json:"sidecars_waiting,omitzero"` // of the log: sidecars that no checkpoint names, and that our lists have not shown for as long as min_age
 	Listed   Amount `json:"listed"`
 	Aside    Amount `json:"set_aside"` // by earlier runs: none of the above
+	// Vectors are the files of deletion vectors among what was listed, or asked for, and is counted above; VectorsGo
+	// those of them that go.
+	Vectors   Amount `json:"deletion_vectors,omitzero"`
+	VectorsGo Amount `json:"deletion_vectors_go,omitzero"`
 
 	// BySpark: it is Spark that removes what may go. Against is what a VACUUM of it would remove that
 	// stays, Shorter whether it would go by less time than the rule says, and Choice whether it may begin
@@ -64,10 +68,19 @@ type Table struct {
 	Choice  bool   `json:"-"`
 
 	// Goes is what may go, Held what could but for a finding.
-	Goes     Amount    `json:"goes"`
-	LogGoes  Amount    `json:"log_goes,omitzero"` // of the log, beside
-	Held     Amount    `json:"held"`
-	Readable *Version  `json:"oldest_readable,omitempty"` // afterwards
+	Goes     Amount   `json:"goes"`
+	LogGoes  Amount   `json:"log_goes,omitzero"` // of the log, beside
+	Held     Amount   `json:"held"`
+	Readable *Version `json:"oldest_readable,omitempty"` // afterwards
+	// ReadableNow is the oldest version that can be read as it is; nil where not all files were listed, or live ones
+	// are missing. ChangesFrom is the version from which on change data can be read afterwards; nil: it keeps none.
+	ReadableNow *Version `json:"oldest_readable_now,omitempty"`
+	ChangesFrom *Version `json:"change_data_from,omitempty"`
+	// Frees is when the store has the room back of what goes; nil: nothing does.
+	Frees *Frees `json:"frees,omitempty"`
+	// Trend is how it has changed since an earlier look; nil: there is none to be held against.
+	Trend *Trend `json:"trend,omitempty"`
+
 	Findings []Finding `json:"findings,omitempty"`
 	// Properties are those of the table that bear on retention and are not as its rule has them.
 	Properties []PropertyDifference `json:"properties,omitempty"`
@@ -92,6 +105,12 @@ func (t *Table) Count(f File, c Class, goes bool) {
 	t.of(c).add(f.Size)
 	if goes {
 		t.Goes.add(f.Size)
+	}
+	if ofVectors(f.Key) {
+		t.Vectors.add(f.Size)
+		if goes {
+			t.VectorsGo.add(f.Size)
+		}
 	}
 }
 
@@ -137,12 +156,16 @@ func (t *Table) CountWaitingSidecar(size int64) { t.Beside.add(size) }
 func (t *Table) CountAside(size int64) { t.Aside.add(size) }
 
 // Spare takes a file back that something else turned out to use.
-func (t *Table) Spare(size int64, c Class) {
-	for _, a := range []*Amount{&t.Goes, t.of(c)} {
-		a.Files--
-		a.Bytes -= size
+func (t *Table) Spare(f File, c Class) {
+	from := []*Amount{&t.Goes, t.of(c)}
+	if ofVectors(f.Key) {
+		from = append(from, &t.VectorsGo)
 	}
-	t.Window.add(size)
+	for _, a := range from {
+		a.Files--
+		a.Bytes -= f.Size
+	}
+	t.Window.add(f.Size)
 }
 
 // Guard holds the plan against what the rule allows at most, and stops it when anything that was
@@ -150,7 +173,7 @@ func (t *Table) Spare(size int64, c Class) {
 func (t *Table) Guard(rule spec.RetentionRule) {
 	t.Findings = append(t.Findings, t.excess(rule)...)
 	if t.Worst() != EffectNote {
-		t.Held, t.Goes, t.LogGoes, t.Readable = t.Goes, Amount{}, Amount{}, nil
+		t.Held, t.Goes, t.LogGoes, t.VectorsGo, t.Readable = t.Goes, Amount{}, Amount{}, Amount{}, nil
 	}
 }
 

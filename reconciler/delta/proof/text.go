@@ -29,8 +29,28 @@ func (r Report) Text(w io.Writer, paint plan.Paint) {
 	case n > 0 && r.Run != "":
 		r.sums(w)
 	case n > 0:
-		fmt.Fprintf(w, "%s: %s can go. Nothing was removed.\n", spec.Counted(int64(n), "table"), r.Goes)
+		fmt.Fprintf(w, "%s: %s can go%s. Nothing was removed.\n", spec.Counted(int64(n), "table"), r.Goes, r.atOnce())
 	}
+}
+
+// atOnce says how much of what can go a run frees at once, where that is known of all tables.
+func (r Report) atOnce() string {
+	var now Amount
+	known := false
+	for _, t := range r.Tables {
+		if t.Frees == nil {
+			continue
+		}
+		if t.Frees.Why != "" {
+			return ""
+		}
+		known = true
+		now.plus(t.Frees.Now)
+	}
+	if !known {
+		return ""
+	}
+	return fmt.Sprintf(", of which a run frees %s at once", spec.RoughSize(now.Bytes))
 }
 
 // sums says what a run did.
@@ -131,8 +151,10 @@ func (t *Table) text(w io.Writer, paint plan.Paint) {
 	if line := t.amounts(); line != "" {
 		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
 	}
-	if line := t.lookedAt(); line != "" {
-		fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
+	for _, line := range []string{t.reads(), t.frees(), t.trend(), t.lookedAt()} {
+		if line != "" {
+			fmt.Fprintf(w, "    %s\n", paint.On(plan.Dim, line))
+		}
 	}
 	if r := t.Removal; r != nil && r.Purged.Files > 0 {
 		fmt.Fprintf(w, "    removed for good what earlier runs had set aside: %s\n", r.Purged)
@@ -195,7 +217,7 @@ func (t *Table) outcome() string {
 	switch {
 	case t.Excluded:
 		return "left alone, as a rule says"
-	case t.Removal != nil && t.Removal.All().Files > 0:
+	case t.removed():
 		return t.Removal.String()
 	case t.Worst() == EffectRefuse:
 		return "refused"
@@ -217,6 +239,41 @@ func (t *Table) outcome() string {
 	return text
 }
 
+// reads says what of the past can be read, beyond what outcome does.
+func (t *Table) reads() string {
+	if t.Readable == nil || t.removed() || t.Goes.Files+t.LogGoes.Files == 0 {
+		return ""
+	}
+	var parts []string
+	if now := t.ReadableNow; now != nil && now.Version < t.Readable.Version {
+		parts = append(parts, "oldest version you can read now: "+now.String())
+	}
+	if from := t.ChangesFrom; from != nil {
+		at := from.String()
+		if from.Version > t.Version {
+			at = "the next version"
+		}
+		parts = append(parts, "change data can be read afterwards from "+at+" on")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (t *Table) removed() bool { return t.Removal != nil && t.Removal.All().Files > 0 }
+
+func (t *Table) frees() string {
+	if t.Frees == nil || t.removed() {
+		return ""
+	}
+	return t.Frees.String()
+}
+
+func (t *Table) trend() string {
+	if t.Trend == nil {
+		return ""
+	}
+	return t.Trend.String()
+}
+
 // amounts lists what there is.
 func (t *Table) amounts() string {
 	var parts []string
@@ -225,7 +282,8 @@ func (t *Table) amounts() string {
 		Amount
 	}{
 		{"live", t.Live}, {"kept for older versions", t.Window}, {"written lately", t.Young}, {"removed long ago", t.Dead},
-		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"set aside", t.Aside}, {"log", t.Log}, {"of it expired", t.Expired}, {"sidecars seen too lately", t.Beside},
+		{"orphans", t.Orphans}, {"orphans seen too lately", t.Waiting}, {"old change data", t.Changes}, {"unproven", t.Unproven}, {"foreign", t.Foreign}, {"left alone", t.Others}, {"set aside", t.Aside},
+		{"deletion vectors among these", t.Vectors}, {"of them can go", t.VectorsGo}, {"log", t.Log}, {"of it expired", t.Expired}, {"sidecars seen too lately", t.Beside},
 	} {
 		if one.Files > 0 {
 			parts = append(parts, one.name+" "+one.Amount.String())
