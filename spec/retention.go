@@ -132,6 +132,7 @@ type RetentionRule struct {
 	ChangeData   bool     // old change data may go
 	MinAge       time.Duration
 	KeepVersions []int64       // these versions stay readable, in order
+	KeepTimes    []time.Time   // and those that were the newest at these times, in order
 	KeepStreams  []Stream      // what these have not read yet stays
 	MaxRatio     float64       // of files and of bytes: a plan that wants more is not carried out
 	MaxFiles     int64         // of one table and run
@@ -225,6 +226,7 @@ func (r RetentionRule) details() []string {
 		{r.KeepOrphans, "orphans stay"}, {r.ForeignFiles, "foreign files go too"}, {!r.ChangeData, "change data stays"},
 		{r.SparkFrom > 0, fmt.Sprintf("by Spark from %s on", Counted(r.SparkFrom, "file"))},
 		{len(r.KeepVersions) > 0, fmt.Sprintf("versions %v stay readable", r.KeepVersions)},
+		{len(r.KeepTimes) > 0, "the versions of " + times(r.KeepTimes) + " stay readable"},
 		{len(r.KeepStreams) > 0, fmt.Sprintf("what the streams %v have not read stays", r.KeepStreams)},
 	} {
 		if one.on {
@@ -232,6 +234,14 @@ func (r RetentionRule) details() []string {
 		}
 	}
 	return all
+}
+
+func times(all []time.Time) string {
+	var text []string
+	for _, t := range all {
+		text = append(text, t.UTC().Format(time.RFC3339))
+	}
+	return strings.Join(text, ", ")
 }
 
 // Span writes a time span as people do: "30d", "12h", "1d6h".

@@ -28,6 +28,7 @@ type audit struct {
 	keepOrphans, foreign bool
 	ratio                float64
 	keepVersions         []int64
+	keepTimes            []string
 }
 
 const (
@@ -75,6 +76,7 @@ Exit codes: as "retention plan".`,
 	f.BoolVar(&o.foreign, "foreign-files", false, "files that no writer of Delta makes could go too")
 	f.Float64Var(&o.ratio, "max-delete-ratio", standard.MaxRatio, "a plan for a table that wants more of it is marked as held")
 	f.Int64SliceVar(&o.keepVersions, "keep-version", nil, "a version that stays readable (may be repeated)")
+	f.StringSliceVar(&o.keepTimes, "keep-timestamp", nil, "a time whose version stays readable, as in 2026-10-23 (may be repeated)")
 	a.outputFlag(f)
 	return cmd
 }
@@ -113,6 +115,14 @@ func (o audit) rule() (spec.RetentionRule, error) {
 	if o.ratio <= 0 || o.ratio > 1 {
 		return rule, fmt.Errorf("--max-delete-ratio: %g is not above 0 and at most 1", o.ratio)
 	}
+	for _, text := range o.keepTimes {
+		t, err := compose.ParseTime(text)
+		if err != nil {
+			return rule, fmt.Errorf("--keep-timestamp: %w; write it as in 2026-10-23 or 2026-10-23T12:00:00+02:00", err)
+		}
+		rule.KeepTimes = append(rule.KeepTimes, t)
+	}
+	slices.SortFunc(rule.KeepTimes, time.Time.Compare)
 	rule.KeepOrphans, rule.ForeignFiles, rule.MaxRatio, rule.KeepVersions = o.keepOrphans, o.foreign, o.ratio, slices.Sorted(slices.Values(o.keepVersions))
 	return rule, nil
 }

@@ -139,7 +139,7 @@ func (h *history) keeps(slack time.Duration) map[string]string {
 	for v, at := range h.times {
 		inForce := v+1 == len(h.times) || h.times[v+1].After(cutoff)
 		streamed := h.streamed >= 0 && int64(v) >= h.streamed
-		pinned := slices.Contains(h.rule.KeepVersions, int64(v)) || streamed
+		pinned := pins(h.rule, h.times, v) || streamed
 		if at.Before(cutoff) && !inForce && !pinned {
 			continue
 		}
@@ -158,6 +158,13 @@ func (h *history) keeps(slack time.Duration) map[string]string {
 		}
 	}
 	return keeps
+}
+
+// pins tells whether a rule names a version, or a time at which it was the newest.
+func pins(rule spec.RetentionRule, times []time.Time, v int) bool {
+	return slices.Contains(rule.KeepVersions, int64(v)) || slices.ContainsFunc(rule.KeepTimes, func(t time.Time) bool {
+		return !times[v].After(t) && (v+1 == len(times) || times[v+1].After(t))
+	})
 }
 
 // checkLoss: a lie that still counts is found.

@@ -129,7 +129,7 @@ func (c *clone) keeps(keeps map[string]string, slack time.Duration) {
 	cutoff := c.cutoff(c.table, slack)
 	for _, v := range readable(c.store.Paths(), cloneFolder) {
 		inForce := v+1 == int64(len(c.times)) || c.times[v+1].After(cutoff)
-		if c.times[v].Before(cutoff) && !inForce && !slices.Contains(c.rule.KeepVersions, v) {
+		if c.times[v].Before(cutoff) && !inForce && !pins(c.rule, c.times, int(v)) {
 			continue
 		}
 		for file := range c.needed[v] {

@@ -181,7 +181,7 @@ func (h *history) checkReadable(t *deltatest.Table, times []time.Time, streamed 
 	after := readable(h.store.Paths(), t.Folder)
 	for _, v := range readable(before.Paths(), t.Folder) {
 		inForce := v+1 >= int64(len(times)) || times[v+1].After(keep)
-		kept := !times[v].Before(keep) || inForce || slices.Contains(h.rule.KeepVersions, v) || streamed >= 0 && v >= streamed
+		kept := !times[v].Before(keep) || inForce || pins(h.rule, times, int(v)) || streamed >= 0 && v >= streamed
 		if kept && !slices.Contains(after, v) {
 			h.Fatalf("version %d of %s, of %s, could be read, and cannot any more\n%s", v, t.Folder, times[v], h.story(report))
 		}

@@ -60,7 +60,7 @@ func (h *history) delegate() {
 	}
 	h.clones = h.quirk == "a shallow clone"
 	if h.quirk != "pins" {
-		h.rule.KeepVersions, h.rule.KeepStreams, h.streamed = nil, nil, -1
+		h.rule.KeepVersions, h.rule.KeepTimes, h.rule.KeepStreams, h.streamed = nil, nil, nil, -1
 	}
 }
 

@@ -97,6 +97,9 @@ func newHistory(t *rapid.T) *history {
 		h.rule.KeepVersions = []int64{int64(rapid.IntRange(0, 6).Draw(t, "pin"))}
 	}
 	h.clones = drawClone(t)
+	if rapid.IntRange(0, 4).Draw(t, "pins a time") == 0 {
+		h.rule.KeepTimes = []time.Time{now.Add(-h.days("pinned", 0, 95))}
+	}
 	h.streamed = int64(rapid.IntRange(-12, 5).Draw(t, "a stream needs"))
 	if h.streamed >= 0 {
 		h.rule.KeepStreams = []spec.Stream{{Store: &spec.Store{Name: "minio"}, Folder: "lake/checkpoint"}}

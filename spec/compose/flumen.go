@@ -158,6 +158,7 @@ type retentionRule struct {
 	MaxDeleteFiles *int64     `yaml:"max_delete_files"`
 	MaxDeleteBytes string     `yaml:"max_delete_bytes"`
 	KeepVersions   []int64    `yaml:"keep_versions"`
+	KeepTimestamps stringList `yaml:"keep_timestamps"`
 	KeepStreams    stringList `yaml:"keep_streams"`
 	Undo           string     `yaml:"undo"`
 	UndoKeep       string     `yaml:"undo_keep"`

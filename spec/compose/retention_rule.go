@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,9 @@ func (c *conversion) retentionRule(says retentionRule, base spec.RetentionRule, 
 			c.fault(r.at("keep_versions"), "", "%d is not a version of a table", one.KeepVersions[0])
 		}
 	}
+	if says.KeepTimestamps != nil {
+		r.times(&one)
+	}
 	if says.KeepStreams != nil {
 		one.KeepStreams = nil
 		for i, text := range says.KeepStreams {
@@ -47,6 +51,31 @@ func (c *conversion) retentionRule(says retentionRule, base spec.RetentionRule, 
 		}
 	}
 	return one
+}
+
+// times reads the times of versions that stay readable.
+func (r ruleReading) times(one *spec.RetentionRule) {
+	one.KeepTimes = nil
+	for i, text := range r.says.KeepTimestamps {
+		at := r.rootPlace(append(slices.Clone(r.path), "keep_timestamps", strconv.Itoa(i))...)
+		t, err := ParseTime(r.substitute(text, r.env, at))
+		if err != nil {
+			r.fault(at, "write it as in 2026-10-23, 2026-10-23 12:00:00 or 2026-10-23T12:00:00+02:00", "%v", err)
+			continue
+		}
+		one.KeepTimes = append(one.KeepTimes, t)
+	}
+	slices.SortFunc(one.KeepTimes, time.Time.Compare)
+}
+
+// ParseTime reads a time as people write it: of a day, which is its beginning, or of a second. Without a zone it is UTC.
+func ParseTime(text string) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.DateTime, "2006-01-02T15:04:05", time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time", text)
 }
 
 func (r ruleReading) spans(one *spec.RetentionRule) {

@@ -127,6 +127,10 @@ func (r *Replay) lost() int {
 // says in days.
 func (r *Replay) pins() []Finding {
 	switch {
+	case r.awaits && r.Log.Start() == 0:
+		return []Finding{note(FoundPinned, "at %s, of keep_timestamps, the table had no version yet: all that it ever had stays; write a time at which it was there", day(r.pinnedAt))}
+	case r.awaits:
+		return []Finding{stop(FoundPinned, "keep_timestamps keeps the version of %s, which is older than the log, which begins with %d: which files it had cannot be known; give it up, or bring its commits back", day(r.pinnedAt), r.Log.Start())}
 	case r.pinned >= 0 && r.Log.Start() > r.pinned+1:
 		return []Finding{stop(FoundPinned, "%s version %d, which is older than the log, which begins with %d: which files it had cannot be known; give it up, or bring its commits back", r.pinnedBy, r.pinned, r.Log.Start())}
 	case r.Stream != nil && r.Log.Start() > *r.Stream: // what it changed stands in its own commit alone

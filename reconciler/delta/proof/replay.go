@@ -39,10 +39,12 @@ type Replay struct {
 	since           time.Time // the time of the oldest commit of the run
 	inForce         Version   // the one of the cutoff, if the run reaches back to it
 	logCutoff       time.Time
-	expired         int64  // the newest version that is older than that; -1 without one
-	writer          string // of the newest version
-	pinned          int64  // the oldest version to stay readable; -1 for none
-	pinnedBy        string // what keeps it
+	expired         int64     // the newest version that is older than that; -1 without one
+	writer          string    // of the newest version
+	pinned          int64     // the oldest version to stay readable; -1 for none
+	pinnedBy        string    // what keeps it
+	pinnedAt        time.Time // the version that was the newest then stays readable too; zero: no such time is known
+	awaits          bool      // it has not been heard of yet: all that was heard came after it
 	abroad          map[digest]bool
 	changes         changes
 
@@ -73,13 +75,34 @@ func NewReplay(t Terms) *Replay {
 	if len(t.Rule.KeepVersions) > 0 {
 		r.pinned, r.pinnedBy = t.Rule.KeepVersions[0], "keep_versions keeps"
 	}
-	if v := t.Stream; v != nil && (r.pinned < 0 || *v < r.pinned) {
-		r.pinned, r.pinnedBy = *v, "a stream of keep_streams needs"
+	r.pinnedAt = r.pinTime()
+	r.awaits = !r.pinnedAt.IsZero()
+	if v := t.Stream; v != nil {
+		r.pin(*v, "a stream of keep_streams needs")
 	}
 	if t.Expired != nil {
 		r.some = newDraw(t.Now)
 	}
 	return r
+}
+
+// pin has a version stay readable, and all that left the table after it stay with it.
+func (r *Replay) pin(version int64, by string) {
+	if r.pinned < 0 || version < r.pinned {
+		r.pinned, r.pinnedBy = version, by
+	}
+}
+
+// pinTime is the oldest time of keep_timestamps at which the table was there; zero: there is none. Commits that carry
+// their own time tell it when they are read, so that of those nobody knows before.
+func (r *Replay) pinTime() time.Time {
+	first, known := r.times[0]
+	for _, t := range r.Rule.KeepTimes {
+		if !known || r.Log.Start() > 0 || r.Head.clocked || !t.Before(first) {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // Commit hears of one commit, or of the next part of it.
@@ -97,6 +120,10 @@ func (r *Replay) Commit(c Commit) error {
 	}
 	if c.Version >= r.Log.Start() {
 		r.changes.hear(c)
+	}
+	if c.Version >= r.Log.Start() && r.awaits && !at.After(r.pinnedAt) {
+		r.awaits = false
+		r.pin(c.Version, "keep_timestamps keeps")
 	}
 	if c.Version >= r.Log.Start() && !at.After(r.logCutoff) {
 		r.expired = max(r.expired, c.Version)
@@ -196,7 +223,7 @@ func (r *Replay) removed(version int64, at time.Time, m Remove) error {
 		r.removedForSpark(m, p, v)
 	}
 	switch {
-	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned:
+	case !at.Before(r.Cutoff) || r.pinned >= 0 && version > r.pinned || r.awaits: // which is newer than the version of the time
 		r.keep(p, v)
 		r.left(departed.at(version), p, v)
 	case version < r.Log.Start():
@@ -306,7 +333,7 @@ func (r *Replay) CheckpointRemove(c *Checkpoint, m Remove) error {
 		r.removedForSpark(m, p, v)
 	}
 	switch {
-	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start():
+	case !at.Before(r.Cutoff), r.pinned >= 0 && r.pinned < r.Log.Start(), r.awaits:
 		r.keep(p, v)
 	default:
 		r.expire(remembered.at(c.Version), p, v)
