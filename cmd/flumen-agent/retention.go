@@ -35,8 +35,8 @@ func (a *app) retentionPlanCommand() *cobra.Command {
 		Use:   "plan",
 		Short: "Say which files of Delta tables could go, and why",
 		Long: `Finds the Delta tables that retention.discover names, and says of each how many files
-could go by its rule, which version can still be read afterwards, and what keeps files
-or whole tables from being removed. It removes nothing. What would go is written down
+could go by its rule, when their room would be free, which version can be read now and
+afterwards, and what keeps files or whole tables from being removed. It removes nothing. What would go is written down
 where the agent keeps what it remembers, as retention run would use it.
 
 Exit codes: 0 all tables are as their rules say, 2 files could go or a table's own
