@@ -96,7 +96,7 @@ func aBackupIsRestored(t *testing.T, l *lakehouse) {
 	}
 	l.tells(theOrders, orders...)
 	l.hasDashboard("Kept")
-	l.streams(30) // a streaming query goes on where it was
+	l.streams(40) // a streaming query goes on where it was
 	l.session.end(l)
 
 	t.Run("AndTheEngineRestarts", func(t *testing.T) { theEngineRestarts(t, l.in(t), own) })

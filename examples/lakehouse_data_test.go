@@ -80,10 +80,12 @@ func aSmallMachine(t *testing.T, l *lakehouse) {
 	if diff := cmp.Diff([]string{"hive-metastore", "minio", "postgres", "spark-master", "spark-worker1"}, running); diff != "" {
 		t.Errorf("running (-want +got):\n%s", diff)
 	}
-	const small = "CREATE DATABASE small; CREATE TABLE small.t (n INT); INSERT INTO small.t VALUES (41), (1); SELECT sum(n) FROM small.t; DROP TABLE small.t; DROP DATABASE small"
-	if out := l.sparkSQL("spark-worker1", small); !strings.Contains("\n"+out+"\n", "\n42\n") {
+	const small = "CREATE DATABASE small; CREATE TABLE small.t (n INT); INSERT INTO small.t VALUES (41), (1); SELECT sum(n) FROM small.t; DROP TABLE small.t; DROP DATABASE small; SET spark.app.id"
+	out := l.sparkSQL("spark-worker1", small)
+	if !strings.Contains("\n"+out+"\n", "\n42\n") {
 		t.Errorf("Spark says:\n%s", out)
 	}
+	l.hasEventLog(t, applicationID(t, out))
 }
 
 // aFutureSuperset is an end of Superset's Dockerfile whose job changes the database as a newer

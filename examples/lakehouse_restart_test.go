@@ -54,7 +54,7 @@ func theEngineRestarts(t *testing.T, l *lakehouse, own *enginetest.Own) {
 	}
 	seen := enginetest.Starts(t, own.Engine, l.project)
 	began := time.Now()
-	l.agentRunsUntilReady()
+	l.agentRuns(func() bool { return true })
 	t.Logf("all of it is up after the engine's restart: %s", time.Since(began).Round(time.Second))
 	enginetest.InOrder(t, seen(), theTiers...)
 	if diff := cmp.Diff(tables, l.everyTable()); diff != "" {
@@ -66,8 +66,8 @@ func theEngineRestarts(t *testing.T, l *lakehouse, own *enginetest.Own) {
 	l.exits(0, "plan")
 }
 
-// agentRunsUntilReady starts the agent as a service does, and ends it when all is ready.
-func (l *lakehouse) agentRunsUntilReady() {
+// agentRuns starts the agent as a service does, and ends it when all is ready and what happens then has come out well.
+func (l *lakehouse) agentRuns(then func() bool) {
 	l.t.Helper()
 	agent := exec.Command(l.agent, "run")
 	agent.Env = l.environ()
@@ -76,11 +76,16 @@ func (l *lakehouse) agentRunsUntilReady() {
 	if err := agent.Start(); err != nil {
 		l.t.Fatal(err)
 	}
-	ready := within(10*time.Minute, 2*time.Second, func() bool { code, _ := l.run(l.agent, "status"); return code == 0 })
+	l.t.Cleanup(func() { _ = agent.Process.Kill() }) // if the test ends before it
+	ready := within(10*time.Minute, 2*time.Second, func() bool {
+		code, out := l.run(l.agent, "status", "-o", "json")
+		return code == 0 && strings.Contains(out, `"agent":`) // which has taken the project
+	})
+	well := ready && then()
 	if err := agent.Process.Signal(os.Interrupt); err != nil {
 		l.t.Error(err)
 	}
-	if err := agent.Wait(); err != nil || !ready {
-		l.t.Fatalf("ready: %v; the agent ended with %v:\n%s", ready, err, &said)
+	if err := agent.Wait(); err != nil || !well {
+		l.t.Fatalf("ready: %v; well after that: %v; the agent ended with %v:\n%s", ready, well, err, &said)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,21 +43,37 @@ func sparkKeepsDeltaTables(t *testing.T, l *lakehouse) {
 		}
 	}
 	filesAndNamesAreThere(t, l)
-	workersListenInOneNetwork(t, l)
+	sparkListensInOneNetwork(t, l)
+	fetchedJarsAreShared(t, l)
 }
 
-// workersListenInOneNetwork, though they are in two: what runs code is out of the reach of
+// sparkListensInOneNetwork, though workers and drivers are in two: what runs code is out of the reach of
 // what has no business with it.
-func workersListenInOneNetwork(t *testing.T, l *lakehouse) {
-	for _, worker := range bothWorkers {
-		want := l.docker("inspect", "-f", `{{(index .NetworkSettings.Networks "`+l.project+`_tier1_network").IPAddress}}`, l.container(worker))
-		if got := l.listens(worker); !slices.Equal(got, []string{want}) {
-			t.Errorf("%s listens on %v, its address for Spark is %s", worker, got, want)
+func sparkListensInOneNetwork(t *testing.T, l *lakehouse) {
+	const jupyter = "0.0.0.0:8888" // the only one that others than Spark have business with
+	for _, service := range append([]string{driver, "spark-master"}, bothWorkers...) {
+		want := l.docker("inspect", "-f", `{{(index .NetworkSettings.Networks "`+l.project+`_tier1_network").IPAddress}}`, l.container(service))
+		all := slices.DeleteFunc(l.listens(service), func(address string) bool { return service == driver && address == jupyter })
+		elsewhere := slices.DeleteFunc(slices.Clone(all), func(address string) bool { return strings.HasPrefix(address, want+":") })
+		if len(all) < 2 || len(elsewhere) > 0 {
+			t.Errorf("%s listens on %v, its address for Spark is %s", service, all, want)
 		}
 	}
 }
 
-// listens gives the addresses on which others may connect to a container.
+// fetchedJarsAreShared by drivers, whoever they run as.
+func fetchedJarsAreShared(t *testing.T, l *lakehouse) {
+	const folder = "/var/lib/spark/ivy"
+	if got := l.session.sql(l, "SET spark.jars.ivy"); !strings.Contains(got, folder) {
+		t.Errorf("fetched jars are kept in %q", got)
+	}
+	l.docker("exec", l.container(driver), "touch", folder+"/of-a-driver")
+	for _, service := range append([]string{"spark-master"}, bothWorkers...) {
+		l.docker("exec", l.container(service), "sh", "-c", "test -e "+folder+"/of-a-driver && touch "+folder+"/of-$(hostname)")
+	}
+}
+
+// listens gives the addresses on which others may connect to a container, with their ports.
 func (l *lakehouse) listens(service string) []string {
 	l.t.Helper()
 	const state, listening = 3, "0A"
@@ -65,14 +83,18 @@ func (l *lakehouse) listens(service string) []string {
 		if len(cells) <= state || cells[state] != listening {
 			continue
 		}
-		host, _, _ := strings.Cut(cells[1], ":")
+		host, digits, _ := strings.Cut(cells[1], ":")
+		port, err := strconv.ParseUint(digits, 16, 16)
+		if err != nil {
+			l.t.Fatal(err)
+		}
 		address, err := hex.DecodeString(host[len(host)-8:]) // of an IPv4 address in IPv6 the end, backwards
 		if err != nil {
 			l.t.Fatal(err)
 		}
 		slices.Reverse(address)
 		if address := net.IP(address); !address.IsLoopback() {
-			all = append(all, address.String())
+			all = append(all, net.JoinHostPort(address.String(), strconv.FormatUint(port, 10)))
 		}
 	}
 	slices.Sort(all)
@@ -105,9 +127,46 @@ var bothWorkers = []string{"spark-worker1", "spark-worker2"}
 // it was.
 func aStreamingQueryBegins(t *testing.T, l *lakehouse) {
 	l.streams(10)
+	id := applicationID(t, l.session.sql(l, "SET spark.app.id"))
 	l.session.end(l)
-	if logs := l.docker("exec", l.container("spark-master"), "ls", "/var/lib/spark/logs"); !strings.Contains(logs, "app-") {
-		t.Errorf("of event logs there is %q", logs)
+	l.hasEventLog(t, id)
+}
+
+// applicationID is what Spark calls a driver, in the answer to a question for it.
+func applicationID(t *testing.T, answer string) string {
+	t.Helper()
+	id := regexp.MustCompile(`\bapp-[0-9]+-[0-9]+\b`).FindString(answer)
+	if id == "" {
+		t.Errorf("Spark says of its application: %s", answer)
+	}
+	return id
+}
+
+// hasEventLog of a driver, wherever it runs.
+func (l *lakehouse) hasEventLog(t *testing.T, id string) {
+	t.Helper()
+	if logs := l.docker("exec", l.container("spark-master"), "ls", "/var/lib/spark/logs"); !strings.Contains(logs, id) {
+		t.Errorf("of event logs there is %q, and none of %s", logs, id)
+	}
+}
+
+// aStreamingQueryRuns in the driver that stays, which copies ten rows one by one, and does so for more than a minute.
+func (l *lakehouse) aStreamingQueryRuns() {
+	l.t.Helper()
+	l.session.must(l, "flow", 10)
+}
+
+// isCutOff: the driver is gone, and its query had not copied all.
+func (l *lakehouse) isCutOff(before, after int) {
+	l.t.Helper()
+	l.session.kill()
+	*l.session = session{}
+	rows, err := l.trino("SELECT count(*) FROM delta.bronze.copied")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if n, err := strconv.Atoi(strings.Join(rows, "")); err != nil || n <= before || n >= after {
+		l.t.Errorf("the streaming query was not cut off on its way from %d rows to %d: there are %q (%v)", before, after, rows, err)
 	}
 }
 

@@ -309,10 +309,10 @@ func noServiceHasTheRootKey(t *testing.T, l *lakehouse) {
 var volumeID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 
 // everyContainerIsModest: it offers its ports to this machine alone, is started by nobody but
-// the agent, and leaves no data where nobody would look for it.
+// the agent, leaves no data where nobody would look for it, has an init, and does its work as somebody else than root.
 func everyContainerIsModest(t *testing.T, l *lakehouse) {
 	t.Helper()
-	const format = `{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}|{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}|{{.HostConfig.RestartPolicy.Name}}`
+	const format = `{{range .NetworkSettings.Ports}}{{range .}}{{.HostIp}} {{end}}{{end}}|{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}|{{.HostConfig.RestartPolicy.Name}}|{{.HostConfig.Init}}|{{.Config.User}}|{{.State.Running}}|{{.Name}}`
 	ids := strings.Fields(l.docker("ps", "-aq", "--filter", "label=com.docker.compose.project="+l.project))
 	for _, id := range ids {
 		told := strings.Split(l.docker("inspect", "-f", format, id), "|")
@@ -327,6 +327,37 @@ func everyContainerIsModest(t *testing.T, l *lakehouse) {
 		if told[2] != "no" {
 			t.Errorf("container %s is restarted by the engine: %s", id, told[2])
 		}
+		if told[3] != "true" {
+			t.Errorf("container %s has no init", told[6])
+		}
+		// PostgreSQL's makes its folder its own before it is somebody else.
+		if user, _, _ := strings.Cut(told[4], ":"); (user == "" || user == "0" || user == "root") && told[6] != "/"+l.container("postgres") {
+			t.Errorf("container %s is started as %q", told[6], told[4])
+		}
+		if told[5] == "true" {
+			l.nobodyIsRootIn(id)
+		}
+	}
+}
+
+// nobodyIsRootIn a container that runs: what its init has started is not. A health check is none of that.
+func (l *lakehouse) nobodyIsRootIn(id string) {
+	l.t.Helper()
+	_, processes, _ := strings.Cut(l.docker("top", id, "-eo", "pid,ppid,uid,comm"), "\n")
+	init, started := "", 0
+	for process := range strings.Lines(processes) {
+		switch cells := strings.Fields(process); {
+		case cells[3] == "docker-init":
+			init = cells[0]
+		case cells[1] == init:
+			started++
+			if cells[2] == "0" {
+				l.t.Errorf("in container %s root runs %s", id, process)
+			}
+		}
+	}
+	if started == 0 {
+		l.t.Errorf("container %s has no init that runs something:\n%s", id, processes)
 	}
 }
 

@@ -65,6 +65,7 @@ func TestLakehouseSpeaksOnlyTLS(t *testing.T) {
 	for _, talk := range talks {
 		t.Run(talk.service, func(t *testing.T) { answersOnlyOverTLS(t, l.in(t), talk) })
 	}
+	t.Run("spark-worker", func(t *testing.T) { theWorkerAnswersOnlyOverTLS(t, l.in(t)) })
 	t.Run("ATable", func(t *testing.T) { aTableOverTLS(t, l.in(t)) })
 	t.Run("ANewCertificate", func(t *testing.T) { aNewCertificate(t, l.in(t)) })
 }
@@ -126,6 +127,42 @@ func answersOnlyOverTLS(t *testing.T, l *lakehouse, talk talk) {
 	}
 	if _, err := overTLS(x509.NewCertPool()); err == nil {
 		t.Error("it is trusted without the authority")
+	}
+}
+
+// theWorkerAnswersOnlyOverTLS on each of its ports, which are not published: that of Spark's processes, which is another
+// one each time, and its page. One only tells browsers where the page is.
+func theWorkerAnswersOnlyOverTLS(t *testing.T, l *lakehouse) {
+	const service = "spark-worker"
+	host := l.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", l.container(service))
+	encrypted := 0
+	for _, address := range l.listens(service) {
+		_, port, _ := net.SplitHostPort(address)
+		dial := func() net.Conn {
+			conn, err := net.Dial("tcp", net.JoinHostPort(host, port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			return conn
+		}
+		var plain []string
+		for _, talk := range talks {
+			got := says(t, dial(), talk.hello)
+			if strings.Contains(got, talk.answer) {
+				t.Errorf("on port %s it answers without TLS: %q", port, got)
+			}
+			plain = append(plain, got)
+		}
+		switch err := tls.Client(dial(), &tls.Config{RootCAs: l.tls.RootCAs, ServerName: service}).Handshake(); {
+		case err == nil:
+			encrypted++
+		case !slices.ContainsFunc(plain, func(got string) bool { return strings.HasPrefix(got, "HTTP/1.1 302 ") }):
+			t.Errorf("port %s speaks no TLS (%v) and says without it %q", port, err, plain)
+		}
+	}
+	if encrypted < 2 {
+		t.Errorf("%d ports of %v speak TLS", encrypted, l.listens(service))
 	}
 }
 
