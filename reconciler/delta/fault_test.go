@@ -315,7 +315,7 @@ func TestFault16FileThatIsCommittedWhileTheDataIsListedIsNotMissing(t *testing.T
 	table := l.usual("t")
 	done := false
 	l.Fail = func(call, path string) error {
-		if call == "list" && path == "lake/wh/t/_delta_log/" && l.Calls["walk"] > 2 && !done { // the data was listed
+		if call == "list" && path == "lake/wh/t/_delta_log/" && l.Called("walk") > 2 && !done { // the data was listed
 			done = true
 			table.Commit(ago(0), deltatest.Add("new.parquet"), deltatest.Add("old.parquet"))
 		}

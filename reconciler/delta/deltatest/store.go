@@ -26,7 +26,7 @@ type Store struct {
 	TimesStay bool
 	// After hears of each call that has changed something.
 	After func(call, path string)
-	// Calls counts them.
+	// Calls counts them. While there are more of them, Called does.
 	Calls map[string]int
 
 	mu      sync.Mutex
@@ -129,6 +129,13 @@ func (s *Store) call(what, path string) error {
 	s.failing.Lock() // Fail may change the store, and is asked once at a time
 	defer s.failing.Unlock()
 	return fail(what, path)
+}
+
+// Called is how many calls of a kind there have been.
+func (s *Store) Called(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Calls[what]
 }
 
 // Quietly does something of which neither Fail nor After hears, as from within them.
