@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -77,10 +76,13 @@ func TestLooksShareTheirConnections(t *testing.T) {
 func TestRequestsOfAPlanKeepTheirConnections(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int32
-	come, leave := make(chan bool), make(chan bool)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	come, leave := make(chan bool, mostIdle), make(chan bool)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		come <- true
-		<-leave
+		select {
+		case <-leave:
+		case <-r.Context().Done():
+		}
 		rw.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
 		_, _ = rw.Write([]byte("{}"))
 	}))
@@ -89,21 +91,18 @@ func TestRequestsOfAPlanKeepTheirConnections(t *testing.T) {
 			opened.Add(1)
 		}
 	}
-	server.StartTLS()
+	server.Start()
 	t.Cleanup(server.Close)
-	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	f, err := New(nil).Files(t.Context(), "project", &spec.Store{
-		Name: "s", Endpoint: server.Listener.Addr().String(), Secure: true, CA: ca, AccessKey: spec.Plain("k"), SecretKey: spec.Sensitive("s"),
-	})
+	f, err := New(nil).Files(t.Context(), "project", &spec.Store{Name: "s", Endpoint: server.Listener.Addr().String(), AccessKey: spec.Plain("k"), SecretKey: spec.Sensitive("s")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	for range 3 {
-		var g errgroup.Group
+		g, ctx := errgroup.WithContext(t.Context())
 		for range mostIdle {
 			g.Go(func() error {
-				r, err := f.Get(t.Context(), "lake/a")
+				r, err := f.Get(ctx, "lake/a")
 				if err != nil {
 					return err
 				}
@@ -112,10 +111,18 @@ func TestRequestsOfAPlanKeepTheirConnections(t *testing.T) {
 			})
 		}
 		for range mostIdle {
-			<-come
+			select {
+			case <-come:
+			case <-ctx.Done():
+				t.Fatal(g.Wait())
+			}
 		}
 		for range mostIdle {
-			leave <- true
+			select {
+			case leave <- true:
+			case <-ctx.Done():
+				t.Fatal(g.Wait())
+			}
 		}
 		if err := g.Wait(); err != nil {
 			t.Fatal(err)
