@@ -71,7 +71,7 @@ func (c checkout) breaksOff(target string, somewhere func() bool, then func()) {
 	if err := cmd.Start(); err != nil {
 		c.Fatal(err)
 	}
-	came := within(2*time.Minute, 50*time.Millisecond, somewhere)
+	came := within(10*time.Minute, 50*time.Millisecond, somewhere)
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		c.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (l *lakehouse) agentRuns(then func() bool) {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { _ = agent.Process.Kill() }) // if the test ends before it
-	ready := within(10*time.Minute, 2*time.Second, func() bool {
+	ready := within(30*time.Minute, 2*time.Second, func() bool {
 		code, out := l.run(l.agent, "status", "-o", "json")
 		return code == 0 && strings.Contains(out, `"agent":`) // which has taken the project
 	})
