@@ -52,6 +52,20 @@ func eachCleaning(t *testing.T, test func(t *testing.T, prepare func(*deltatest.
 	}
 }
 
+// bringsBack undoes a run, and expects files and log as they were.
+func (k *keeper) bringsBack(run string, before map[string]string, log []string) {
+	k.Helper()
+	if u := k.undo(run); u.Err() != nil {
+		k.Errorf("%+v", u)
+	}
+	if diff := cmp.Diff(before, k.originals()); diff != "" {
+		k.Errorf("-before +after\n%s", diff)
+	}
+	if diff := cmp.Diff(log, k.logOf()); diff != "" {
+		k.Errorf("-log +as it came back\n%s", diff)
+	}
+}
+
 // logOf lists the log of the table with the times of its files.
 func (k *keeper) logOf() (all []string) {
 	err := k.List(k.Context(), "lake/wh/t/_delta_log/", true, func(path string, size int64, written time.Time, _ string) error {
@@ -144,15 +158,7 @@ func TestExpiredLogGoesAndComesBackAsItWas(t *testing.T) {
 		if again := k.run(); again.Removal != nil || again.Worst() != proof.EffectNote {
 			t.Errorf("again: %s", k.text())
 		}
-		if u := k.undo(one.Removal.Run); u.Err() != nil {
-			t.Errorf("%+v", u)
-		}
-		if diff := cmp.Diff(before, k.originals()); diff != "" {
-			t.Errorf("-before +after\n%s", diff)
-		}
-		if diff := cmp.Diff(log, k.logOf()); diff != "" {
-			t.Errorf("-log +as it came back\n%s", diff)
-		}
+		k.bringsBack(one.Removal.Run, before, log)
 	})
 }
 

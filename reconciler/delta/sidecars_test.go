@@ -75,15 +75,7 @@ func TestSidecarsGoAfterTheirCheckpointsAndComeBackAsTheyWere(t *testing.T) {
 		}
 		mustHaveLive(t, k.Store, table, "afterwards")
 		k.After = nil
-		if u := k.undo(one.Removal.Run); u.Err() != nil {
-			t.Errorf("%+v", u)
-		}
-		if diff := cmp.Diff(before, k.originals()); diff != "" {
-			t.Errorf("-before +after\n%s", diff)
-		}
-		if diff := cmp.Diff(log, k.logOf()); diff != "" {
-			t.Errorf("-log +as it came back\n%s", diff)
-		}
+		k.bringsBack(one.Removal.Run, before, log)
 	})
 }
 
