@@ -208,7 +208,7 @@ func TestAgentRunsInAContainer(t *testing.T) {
 	t.Cleanup(func() { run(t, environ, "docker", "rm", "-fv", image) })
 
 	web := project + "-web-1"
-	if !within(time.Minute, 200*time.Millisecond, func() bool {
+	if !within(10*time.Minute, 200*time.Millisecond, func() bool {
 		code, _ := run(t, environ, "docker", "exec", web, "/sleeper", "holds", "/a", "from the repository")
 		return code == 0
 	}) {

@@ -29,7 +29,7 @@ func TestLakehouseForbiddenActsAreRefusedAndLogged(t *testing.T) {
 func (l *lakehouse) logs(service string, texts ...string) {
 	l.t.Helper()
 	var log string
-	if !within(5*time.Minute, 500*time.Millisecond, func() bool {
+	if !within(15*time.Minute, 500*time.Millisecond, func() bool {
 		log = l.docker("logs", l.container(service))
 		for line := range strings.Lines(log) {
 			if hasAll(line, texts) {

@@ -132,7 +132,7 @@ func (l *lakehouse) startWriter() writer {
 		}
 		w.said <- rounds
 	}()
-	if !within(5*time.Minute, time.Second, func() bool { _, err := l.trino("SELECT n FROM delta.bronze.made_0"); return err == nil }) {
+	if !within(15*time.Minute, time.Second, func() bool { _, err := l.trino("SELECT n FROM delta.bronze.made_0"); return err == nil }) {
 		l.t.Fatal("the writer writes nothing")
 	}
 	return w
@@ -150,7 +150,7 @@ func (w writer) stop() int {
 		return n
 	}
 	// The round that runs may have begun before the backup ended; the next one has not.
-	if before := rows(); !within(5*time.Minute, 500*time.Millisecond, func() bool { return rows() >= before+2 }) {
+	if before := rows(); !within(15*time.Minute, 500*time.Millisecond, func() bool { return rows() >= before+2 }) {
 		w.t.Fatalf("the writer has stopped at %d rows", before)
 	}
 	w.docker("exec", w.container(driver), "touch", "/tmp/enough")
@@ -225,7 +225,7 @@ func (w work) runs() (int, string) {
 // standsStill expects a run to be refused as soon as the agent is paused.
 func (w work) standsStill() {
 	const why = "a backup is being written"
-	if !within(5*time.Minute, 200*time.Millisecond, func() bool { _, out := w.run(w.agent, "status"); return strings.Contains(out, why) }) {
+	if !within(15*time.Minute, 200*time.Millisecond, func() bool { _, out := w.run(w.agent, "status"); return strings.Contains(out, why) }) {
 		w.t.Error("a backup does not pause the agent")
 		return
 	}

@@ -61,7 +61,7 @@ func (l *lakehouse) nobodyAsksSpark() {
 	var master struct {
 		ActiveApps []struct{ Name string }
 	}
-	if !within(5*time.Minute, 500*time.Millisecond, func() bool {
+	if !within(15*time.Minute, 500*time.Millisecond, func() bool {
 		master.ActiveApps = nil
 		request, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, l.base("SPARK_UI")+"/json/", nil)
 		if err == nil {

@@ -170,7 +170,7 @@ func (n *numbers) kills(l *lakehouse) {
 // await waits for what takes minutes at most.
 func (l *lakehouse) await(what string, is func() bool) {
 	l.t.Helper()
-	if !within(5*time.Minute, 100*time.Millisecond, is) {
+	if !within(15*time.Minute, 100*time.Millisecond, is) {
 		l.t.Fatalf("not within five minutes: %s", what)
 	}
 }

@@ -79,7 +79,7 @@ func (l *lakehouse) tells(query string, want ...string) {
 	l.t.Helper()
 	var got []string
 	var err error
-	if !within(5*time.Minute, time.Second, func() bool { got, err = l.trino(query); return err == nil }) {
+	if !within(15*time.Minute, time.Second, func() bool { got, err = l.trino(query); return err == nil }) {
 		l.t.Fatalf("%s: %v", query, err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

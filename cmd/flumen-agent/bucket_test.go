@@ -82,7 +82,7 @@ func bucket(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || neg && args[0] != "public" {
 		ts.Fatalf("usage: bucket VERB NAME ...")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	store, err := minio.New("127.0.0.1:"+ts.Getenv("PORT"), &minio.Options{Creds: credentials.NewStaticV4("root", ts.Getenv("ROOT_PASSWORD"), "")})
 	ts.Check(err)

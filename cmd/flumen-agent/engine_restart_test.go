@@ -79,7 +79,7 @@ func runningOf(all []container.Summary) []string {
 
 // patience is how long a test waits for what comes in its own time: longer than that takes on a machine that
 // is busy with other tests.
-const patience = 3 * time.Minute
+const patience = 10 * time.Minute
 
 // eventuallyTrue waits for something that an engine does in its own time.
 func eventuallyTrue(t testing.TB, what string, is func() bool) {

@@ -154,7 +154,7 @@ func (r *restarted) agentRunsUntilReady() {
 	if err := agent.Start(); err != nil {
 		r.Fatal(err)
 	}
-	ready := within(3*time.Minute, func() bool {
+	ready := within(10*time.Minute, func() bool {
 		var out bytes.Buffer
 		return run([]string{"status", "-f", r.spec()}, nil, &out, &out, r.environ()) == 0
 	})

@@ -48,7 +48,7 @@ func holds(ts *testscript.TestScript, bucket string) string {
 
 // contents are the keys of a bucket with digests of what they hold.
 func contents(store *minio.Client, bucket string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	var b strings.Builder
 	for o := range store.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {

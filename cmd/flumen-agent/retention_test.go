@@ -39,7 +39,7 @@ func tables(ts *testscript.TestScript, neg bool, args []string) {
 
 // putTables puts real tables into a bucket, as old as is said.
 func putTables(check func(error), store *minio.Client, bucket, prefix string, days int, names ...string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	files, newest := unpackTables(check, names)
 	older := time.Since(newest) - time.Duration(days)*24*time.Hour

@@ -55,7 +55,7 @@ func TestFirstSignalEndsTheWaitForHealth(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("exit code %d, expected 1: it ended in order, and is not ready", code)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Minute):
 			t.Fatal("it still waits")
 		}
 		if len(runningOf(containers(t, engine, project))) != 1 {
@@ -68,7 +68,7 @@ func TestFirstSignalEndsTheWaitForHealth(t *testing.T) {
 // The first signal lets that come to its end, the second does not.
 func TestSecondSignalCutsWhatTheFirstLetsEnd(t *testing.T) {
 	eachEngineAndProject(t, func(t *testing.T, engine *client.Client, project string) {
-		service := fmt.Sprintf("{image: '%s', stop_signal: SIGWINCH, stop_grace_period: 2m, environment: {VERSION: '%%d'}}", enginetest.Sleeper)
+		service := fmt.Sprintf("{image: '%s', stop_signal: SIGWINCH, stop_grace_period: 9m, environment: {VERSION: '%%d'}}", enginetest.Sleeper)
 		if _, ended := applying(t, engine.DaemonHost(), project, fmt.Sprintf(service, 1)); <-ended != nil {
 			t.Fatal("not applied")
 		}
@@ -80,14 +80,14 @@ func TestSecondSignalCutsWhatTheFirstLetsEnd(t *testing.T) {
 		case <-told: // that the old container was asked to stop
 		case err := <-failed:
 			t.Fatal(err)
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Minute):
 			t.Fatal("the old container is never stopped")
 		}
 		// A program that was started in the background of a script may ignore SIGINT unless it waits for it.
 		signals, interrupts := 0, os.Interrupt
 		again := time.NewTicker(time.Second)
 		defer again.Stop()
-		deadline := time.After(time.Minute) // of the two that the old container may take
+		deadline := time.After(8 * time.Minute) // of the nine that the old container may take
 		for over := false; !over; {
 			select {
 			case <-ended:

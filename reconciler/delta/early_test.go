@@ -38,7 +38,7 @@ func (h *hesitant) List(ctx context.Context, folder string, deep bool, each func
 	if deep && folder == "lake/wh/t/" {
 		select {
 		case <-h.read:
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Minute):
 			h.t.Error("the log is not read while files are listed")
 		}
 		h.then()

@@ -47,7 +47,7 @@ func eachBuilds(t *testing.T, test func(b builds)) {
 func newBuilds(t *testing.T, engine *client.Client) builds {
 	b := builds{t, anonymous(t, engine), "", t.TempDir()}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		all, err := engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelBuildProject+"="+b.project))})
 		if err != nil {

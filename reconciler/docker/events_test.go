@@ -14,7 +14,8 @@ import (
 	"github.com/flumendata/flumen-agent/spec"
 )
 
-const patience = time.Minute
+// patience is how long a test waits for what an engine tells: longer than a busy machine takes.
+const patience = 10 * time.Minute
 
 // listen collects the project's events until the test ends, once the stream is known to
 // be there.

@@ -128,7 +128,7 @@ func (r testRegistry) push(local, name string) string {
 	if err != nil {
 		r.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Minute)
 	defer cancel()
 	for tick := time.NewTicker(100 * time.Millisecond); ; {
 		err := r.tryPush(ctx, full, auth)
@@ -166,7 +166,7 @@ func (r testRegistry) untag(name string) {
 // forget takes a name from an engine after the test, if it is still there.
 func forget(t *testing.T, engine client.APIClient, name string) {
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		_, _ = engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true, PruneChildren: true})
 	})

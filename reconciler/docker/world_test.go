@@ -90,7 +90,7 @@ func (w world) converge(want spec.Desired) error {
 }
 
 func (w world) carryOut(steps []plan.Step) error {
-	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Minute)
 	defer cancel()
 	done := map[int]chan struct{}{}
 	for _, step := range steps {

@@ -157,7 +157,7 @@ func (w *world) must(want spec.Desired, b *spec.Bucket, verdict drift.Verdict) d
 }
 
 func (w *world) apply(c plan.Change) error {
-	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Minute)
 	defer cancel()
 	return w.target.Apply(ctx, c, nobody{})
 }

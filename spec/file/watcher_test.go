@@ -42,7 +42,7 @@ func start(t *testing.T, paths ...string) *Watcher {
 // finds what it waits for.
 func awaitContent(t *testing.T, w *Watcher, path, want string) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for {
 		select {
 		case <-w.Changed():

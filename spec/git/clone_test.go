@@ -109,7 +109,7 @@ func TestLongHistoryIsNotFetched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o.Dir = t.TempDir()
 			s := repository{TB: t, bare: r.bare, work: r.work}.source(o)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			if _, err := s.Poll(ctx); err != nil {
 				t.Fatal(err)

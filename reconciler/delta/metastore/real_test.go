@@ -87,7 +87,7 @@ func newHive(t *testing.T) *hive {
 
 func (h *hive) docker(args ...string) string {
 	h.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput()
 	if err != nil {
@@ -106,7 +106,7 @@ func (h *hive) start(name string, args ...string) {
 // await waits for a server that no event tells of.
 func (h *hive) await(name string, test ...string) {
 	h.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
 		if exec.Command("docker", append([]string{"exec", h.name + "-" + name}, test...)...).Run() == nil {
 			return
 		}
