@@ -86,10 +86,7 @@ const (
 // lite reads the log, and asks the store for what that says was removed before the cutoff. Where
 // the rule leaves that open, doubts say why all files have to be listed after all. why: it need not be.
 func (r reading) lite(ctx context.Context, why string) (doubts string, err error) {
-	removed, err := newSpill()
-	if err != nil {
-		return "", err
-	}
+	removed := &spill{}
 	defer removed.close()
 	r.removed = removed
 	if err := r.state(ctx); err != nil {
@@ -164,10 +161,7 @@ func (r reading) probe(ctx context.Context, open bool) (doubts string, err error
 
 // wantedOf are the files that are asked for, and the folders that they lie in.
 func wantedOf(s *proof.State, removed *spill) (wanted *spill, folders map[string]bool, err error) {
-	if wanted, err = newSpill(); err != nil {
-		return nil, nil, err
-	}
-	folders = map[string]bool{}
+	wanted, folders = &spill{}, map[string]bool{}
 	err = removed.each(func(f proof.File, _ int) error {
 		if !s.Wants(f.Key) {
 			return nil

@@ -39,12 +39,7 @@ func (c *longCommit) read(name string, body []byte) error {
 // setAside has no file be in memory.
 func (c *longCommit) setAside() (err error) {
 	if c.adds == nil {
-		if c.adds, err = newSpill(); err != nil {
-			return err
-		}
-		if c.others, err = newSpill(); err != nil {
-			return err
-		}
+		c.adds, c.others = &spill{}, &spill{}
 	}
 	for _, a := range c.Adds {
 		err = errors.Join(err, keepFile(c.adds, a.Path, a.Size, a.Vector, 0))

@@ -108,7 +108,8 @@ func newCursor(group parquet.RowGroup, column *parquet.Column) *cursor {
 	if column == nil {
 		return nil
 	}
-	return &cursor{pages: group.ColumnChunks()[column.Index()].Pages(), buffer: make([]parquet.Value, valuesAtOnce)}
+	values := max(1, min(valuesAtOnce, group.NumRows()))
+	return &cursor{pages: group.ColumnChunks()[column.Index()].Pages(), buffer: make([]parquet.Value, values)}
 }
 
 // next gives the next value, which is good until the next call; of a column that is not there

@@ -187,11 +187,7 @@ type listing struct {
 // list lists the data of a table, all of it before the log is read: what is committed meanwhile
 // is protected then, and what is made later is no candidate.
 func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, error) {
-	files, err := newSpill()
-	if err != nil {
-		return nil, err
-	}
-	l := &listing{spill: files}
+	l := &listing{spill: &spill{}}
 	hear := func(f proof.File) error {
 		if p.saw != nil {
 			p.saw(f.Key)
@@ -209,6 +205,7 @@ func (p *planning) list(ctx context.Context, t *table, one *looked) (*listing, e
 		}
 		return l.add(f, 0)
 	}
+	var err error
 	if store, ok := t.store.(Naming); ok && p.watch == nil && one.rule.SparkFrom == 0 {
 		l.named = true
 		err = store.Names(ctx, t.folder, func(path string) error { return hear(proof.File{Key: path[len(t.folder):]}) })
@@ -355,13 +352,10 @@ func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Repl
 // name; seen is nil where that does not matter.
 func (p *planning) judge(files func(func(proof.File) error) error, seen *sightings, one *looked) error {
 	state := one.state
-	candidates, err := newSpill()
-	if err != nil {
-		return err
-	}
+	candidates := &spill{}
 	one.candidates = candidates
 	anomalies := 0
-	err = files(func(f proof.File) error {
+	err := files(func(f proof.File) error {
 		class := state.Judge(f)
 		goes := state.Goes(class)
 		var version int64

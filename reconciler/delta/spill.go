@@ -2,6 +2,7 @@ package delta
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,24 +13,18 @@ import (
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
 
-// spill keeps a list of files on disk: a table may have more than fit into memory. It has no
-// name there, so that nothing is left of it. Of each key only what differs from the one before
-// is written.
+// spill keeps a list of files, of which only so much is in memory: a table may have more than fit there. The rest is on
+// disk, without a name, so that nothing is left of it. Of each key only what differs from the one before is written. The
+// zero value is an empty list.
 type spill struct {
-	file   *os.File
-	out    *bufio.Writer
+	file   *os.File // nil as long as all is in memory
+	buffer []byte   // what is not in the file yet
 	last   string
 	n      int64
-	buffer []byte
 }
 
-func newSpill() (*spill, error) {
-	f, err := scratch("flumen-list-")
-	if err != nil {
-		return nil, err
-	}
-	return &spill{file: f, out: bufio.NewWriterSize(scratchWriter{f}, 1<<16)}, nil
-}
+// spillBuffer is how many bytes of a list are in memory.
+const spillBuffer = 1 << 16
 
 // scratch makes a file for what may not fit into memory, without a name.
 func scratch(pattern string) (*os.File, error) {
@@ -66,7 +61,7 @@ func (s *spill) add(f proof.File, tag int) error {
 	for same < len(s.last) && same < len(f.Key) && s.last[same] == f.Key[same] {
 		same++
 	}
-	b := binary.AppendUvarint(s.buffer[:0], uint64(tag))
+	b := binary.AppendUvarint(s.buffer, uint64(tag))
 	b = binary.AppendUvarint(b, uint64(same))
 	b = binary.AppendUvarint(b, uint64(len(f.Key)-same))
 	b = append(b, f.Key[same:]...)
@@ -76,19 +71,51 @@ func (s *spill) add(f proof.File, tag int) error {
 	b = binary.AppendVarint(b, f.Written.UnixMicro())
 	s.buffer, s.last = b, f.Key
 	s.n++
-	_, err := s.out.Write(b)
+	if len(s.buffer) < spillBuffer {
+		return nil
+	}
+	return s.flush()
+}
+
+// flush has what is in memory be on disk.
+func (s *spill) flush() (err error) {
+	if s.file == nil {
+		if s.file, err = scratch("flumen-list-"); err != nil {
+			return err
+		}
+	}
+	_, err = scratchWriter{s.file}.Write(s.buffer)
+	s.buffer = s.buffer[:0]
 	return err
 }
 
 // each reads them back, in the order in which they were added.
 func (s *spill) each(do func(f proof.File, tag int) error) error {
-	if err := s.out.Flush(); err != nil {
+	if s.file == nil {
+		return s.eachIn(bytes.NewReader(s.buffer), do)
+	}
+	if err := s.flush(); err != nil {
 		return err
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	in, last := bufio.NewReaderSize(s.file, 1<<16), []byte{}
+	err := s.eachIn(bufio.NewReaderSize(s.file, spillBuffer), do)
+	if err != nil {
+		return err
+	}
+	_, err = s.file.Seek(0, io.SeekEnd)
+	return err
+}
+
+// spilled is what a list is read from.
+type spilled interface {
+	io.Reader
+	io.ByteReader
+}
+
+func (s *spill) eachIn(in spilled, do func(f proof.File, tag int) error) error {
+	var last []byte
 	for range s.n {
 		f, tag, err := readSpilled(in, &last)
 		if err != nil {
@@ -98,11 +125,10 @@ func (s *spill) each(do func(f proof.File, tag int) error) error {
 			return err
 		}
 	}
-	_, err := s.file.Seek(0, io.SeekEnd)
-	return err
+	return nil
 }
 
-func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, note int, err error) {
+func readSpilled(in spilled, last *[]byte) (f proof.File, note int, err error) {
 	var head [3]uint64
 	for i := range head {
 		if head[i], err = binary.ReadUvarint(in); err != nil {
@@ -132,10 +158,17 @@ func readSpilled(in *bufio.Reader, last *[]byte) (f proof.File, note int, err er
 
 // reset forgets all of them.
 func (s *spill) reset() error {
-	s.out.Reset(scratchWriter{s.file})
-	s.last, s.n = "", 0
+	s.buffer, s.last, s.n = s.buffer[:0], "", 0
+	if s.file == nil {
+		return nil
+	}
 	_, err := s.file.Seek(0, io.SeekStart)
 	return errors.Join(err, s.file.Truncate(0))
 }
 
-func (s *spill) close() error { return s.file.Close() }
+func (s *spill) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
