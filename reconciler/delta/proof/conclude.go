@@ -25,7 +25,7 @@ func (s *State) Conclude(t *Table, anomalies int) []Finding {
 	}
 	for _, folder := range s.others {
 		if folder != icebergFolder {
-			all = append(all, note(FoundNested, "another table lies in %s: everything below it is left alone", folder))
+			all = append(all, note(FoundNested, "another table lies in %s: everything below it is left alone; it goes by a rule of its own, and if nobody needs it, remove it yourself", folder))
 		}
 	}
 	s.reads(t, hollow)

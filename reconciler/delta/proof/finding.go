@@ -91,10 +91,10 @@ func (r *Replay) doubts() []Finding {
 		all = append(all, stop(FoundDivergence, "the newest checkpoint, of version %d, has files that the log says were removed: %s; let Spark write another one", r.newest, r.stale))
 	}
 	if r.spellings.n > 0 {
-		all = append(all, note(FoundEncodingMismatch, "files stay since their removal is spelled in another way, so that some engines still read them: %s", r.spellings))
+		all = append(all, note(FoundEncodingMismatch, "files stay since their removal is spelled in another way, so that some engines still read them: %s; let one that does delete their rows again", r.spellings))
 	}
 	if n := len(r.Log.Below); n > 0 {
-		all = append(all, note(FoundLogHole, "versions %d to %d of the log are missing: what left the table before then cannot be proven", r.Log.Below[n-1].Version+1, r.Log.Start()-1))
+		all = append(all, note(FoundLogHole, "versions %d to %d of the log are missing: what left the table before then cannot be proven; bring them back from the versions of the bucket or a backup, or leave those files", r.Log.Below[n-1].Version+1, r.Log.Start()-1))
 	}
 	return append(all, r.unwitnessed()...)
 }
@@ -107,9 +107,9 @@ func (r *Replay) unwitnessed() []Finding {
 	case r.Newest == nil || r.Witness != nil || start == 0:
 		return nil
 	case start < r.newest:
-		return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files were live before version %d, with which its log begins: nothing older is left to hold that against", start)}
+		return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files were live before version %d, with which its log begins: nothing older is left to hold that against; let Spark write a newer checkpoint, which is held against this one", start)}
 	}
-	return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files are live: nothing older is left to hold it against")}
+	return []Finding{note(FoundOneWitness, "only its newest checkpoint says which files are live: nothing older is left to hold it against; let Spark write a newer one, which is held against this one")}
 }
 
 // lost counts files that are live for the second witness and not in the newest checkpoint.
