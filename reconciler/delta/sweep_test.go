@@ -450,3 +450,43 @@ func TestRoomIsFreedNowOnlyWhereTheStoreKeepsNoVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestCloneThatIsMadeWhileFilesGoHasThemBack: it may be of a version that could be read until then, and be made after
+// the last look before a batch, or while Spark is at it.
+func TestCloneThatIsMadeWhileFilesGoHasThemBack(t *testing.T) {
+	const uses = "lake/wh/t/orphan.parquet"
+	mustBeBack := func(k *keeper, one proof.Table, before map[string]string) {
+		k.Helper()
+		f, lost := one.Find(proof.FoundLost)
+		if !lost || !strings.Contains(f.Says, "a shallow clone that was made meanwhile uses orphan.parquet; everything that it removed was brought back") || one.Removal.Verified || k.report.Status() != proof.StatusCritical {
+			k.Errorf("%+v\n%s", one.Removal, k.text())
+		}
+		k.Quietly(func() {
+			k.Delete(slices.DeleteFunc(k.Paths(), func(p string) bool { return !strings.HasPrefix(p, "lake/wh/clone/") })...)
+		})
+		if diff := cmp.Diff(before, k.content()); diff != "" {
+			k.Errorf("not brought back: %s", diff)
+		}
+	}
+	clone := func(k *keeper) {
+		k.Quietly(func() { k.table("clone").Commit(now, deltatest.Add("s3a://"+uses)) })
+	}
+	t.Run("agent", func(t *testing.T) {
+		eachWay(t, func(k *keeper) {
+			k.ready()
+			before := k.content()
+			k.After = func(call, path string) {
+				if call == "removing" && path == uses { // the last one
+					clone(k)
+				}
+			}
+			mustBeBack(k, k.run(), before)
+		})
+	})
+	t.Run("Spark", func(t *testing.T) {
+		k, _, s := delegated(t, (*deltatest.Store).Versions)
+		before := k.content()
+		s.does = func(context.Context, []string) error { k.vacuum(goners...); clone(k); return nil }
+		mustBeBack(k, k.run(), before)
+	})
+}
