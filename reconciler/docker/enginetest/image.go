@@ -30,8 +30,9 @@ const Sleeper = "flumen-test/sleeper:1"
 const HealthySleeper = "flumen-test/sleeper:with-health"
 
 // Check is the health check of HealthySleeper, in the form of a Dockerfile. An engine takes as much
-// of the processor for one as for a tenth of a container's start, for as long as that runs.
-const Check = `HEALTHCHECK --interval=1s --timeout=30s --retries=3 CMD ["/sleeper", "health"]`
+// of the processor for one as for a tenth of a container's start, and begins the next one a second after it has ended:
+// one of a container that is healthy lasts for as long as it stays so.
+const Check = `HEALTHCHECK --interval=1s --timeout=10m --retries=3 CMD ["/sleeper", "health", "1m"]`
 
 const contentLabel = "dev.flumen.test.content"
 
@@ -80,7 +81,7 @@ func Image(t testing.TB, engine client.APIClient, changes ...string) string {
 	name := "flumen-test/" + strings.ToLower(rand.Text()[:8]) + ":1"
 	importImage(t, engine, name, changes)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		// A container that the test left behind still uses it.
 		_, _ = engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true})

@@ -27,7 +27,7 @@ const (
 
 // minioLasts is for how long a server runs at most: a test that is killed cleans up nothing. It
 // is more than the tests of a package may take.
-const minioLasts = "50m"
+const minioLasts = "85m"
 
 // MinIOImage gives the image of a MinIO server.
 func MinIOImage(t testing.TB) string {
@@ -60,12 +60,13 @@ func MinIOOn(t testing.TB, dir string) (address string) {
 		Image: image, Entrypoint: []string{"timeout", minioLasts, "minio"}, Cmd: []string{"server", "/data"},
 		Env: []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword,
 			"MINIO_KMS_SECRET_KEY=" + MinIOKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // it is asked from here
 	}, &container.HostConfig{AutoRemove: true, Binds: binds, PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		if err := engine.ContainerRemove(ctx, made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 			t.Error(err)
@@ -86,7 +87,7 @@ func MinIOOn(t testing.TB, dir string) (address string) {
 // awaitMinIO waits until a server can serve: its liveness alone comes too early.
 func awaitMinIO(t testing.TB, address string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		answer, err := http.Get("http://" + address + "/minio/health/cluster")
 		if err != nil {
 			continue
@@ -96,5 +97,5 @@ func awaitMinIO(t testing.TB, address string) {
 			return
 		}
 	}
-	t.Fatalf("MinIO at %s does not become ready within a minute", address)
+	t.Fatalf("MinIO at %s does not become ready within 10 minutes", address)
 }

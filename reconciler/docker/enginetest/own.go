@@ -92,11 +92,11 @@ func (o *Own) docker(t testing.TB, args ...string) {
 func (o *Own) Restart(t testing.TB) {
 	t.Helper()
 	o.docker(t, "restart", "--time", "0", o.Container())
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := o.Engine.Ping(t.Context()); err == nil {
 			return
 		} else if time.Now().After(end) {
-			t.Fatalf("the engine does not answer a minute after its restart: %v", err)
+			t.Fatalf("the engine does not answer 10 minutes after its restart: %v", err)
 		}
 	}
 }

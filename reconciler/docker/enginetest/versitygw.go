@@ -29,14 +29,14 @@ func VersityGW(t testing.TB) (address string) {
 		_ = server.Process.Kill()
 		_ = server.Wait() // killed
 	})
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
 			return address
 		}
 	}
-	t.Fatalf("versitygw at %s does not answer within a minute", address)
+	t.Fatalf("versitygw at %s does not answer within 10 minutes", address)
 	return ""
 }
 

@@ -3,6 +3,7 @@
 //
 //	sleeper              run
 //	sleeper health       exit with 0 if it is ready
+//	sleeper health 1m    the same, and once it was told exit only so much later, or when it is not ready any more
 //	sleeper exit N       exit with N at once
 //	sleeper holds F TEXT exit with 0 if file F has TEXT in it
 //	sleeper cat FILE...  print each file with its mode and owner, then run
@@ -24,8 +25,8 @@ import (
 	"time"
 )
 
-// ready is a file in memory, so that a read-only root does not matter.
-const ready = "/dev/shm/ready"
+// Files in memory, so that a read-only root does not matter: there when it is ready, and when that was told.
+const ready, told = "/dev/shm/ready", "/dev/shm/told"
 
 func main() {
 	if text := os.Getenv("PRINT"); text != "" {
@@ -40,11 +41,7 @@ func main() {
 func obey(command string, args []string) {
 	switch command {
 	case "health":
-		if _, err := os.Stat(ready); err != nil {
-			fmt.Println("not ready yet")
-			os.Exit(1)
-		}
-		os.Exit(0)
+		health(args)
 	case "exit":
 		code, _ := strconv.Atoi(args[0])
 		os.Exit(code)
@@ -59,6 +56,26 @@ func obey(command string, args []string) {
 			show(file)
 		}
 	}
+}
+
+func health(args []string) {
+	if len(args) > 0 && is(told) {
+		lasts, _ := time.ParseDuration(args[0])
+		for end := time.Now().Add(lasts); is(ready) && time.Now().Before(end); {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+	if !is(ready) {
+		fmt.Println("not ready yet")
+		os.Exit(1)
+	}
+	os.WriteFile(told, nil, 0o644)
+	os.Exit(0)
+}
+
+func is(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 func show(file string) {
@@ -78,6 +95,7 @@ func show(file string) {
 
 func run() {
 	os.Remove(ready)
+	os.Remove(told)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	if text := os.Getenv("READY_AFTER"); text != "never" {
