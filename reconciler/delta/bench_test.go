@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -250,7 +251,7 @@ func benchSeries(b *testing.B, scale int) {
 	b.Logf("what files take\n\n| files | time | CPU | peak memory | time of a million | CPU of a million | time of each, the first is 1 |\n| --- | --- | --- | --- | --- | --- | --- |\n%s", &rows)
 }
 
-// benchMinIO plans a table in a MinIO of this machine.
+// benchMinIO plans a table in a MinIO of this machine, and removes what may go from others like it.
 func benchMinIO(b *testing.B, l deltatest.Large) {
 	l.Now = time.Now()
 	address := enginetest.MinIO(b)
@@ -261,17 +262,31 @@ func benchMinIO(b *testing.B, l deltatest.Large) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	there := sync.OnceFunc(func() { upload(b, store, "lake.db/large/", l) })
+	in := func(b *testing.B) race {
+		there()
+		return inS3(b, "http://"+address, enginetest.MinIOUser, enginetest.MinIOPassword, race{truth: truthOf(l)})
+	}
+	b.Run("all", func(b *testing.B) { compare(b, in(b)) })
+	b.Run("lite", func(b *testing.B) { compare(b, in(b).lightly()) })
+	l.Live /= 4 // to upload one takes minutes
+	b.Run("removal", func(b *testing.B) { benchRemoval(b, store, "http://"+address, l) })
+}
+
+// upload writes a table into the bucket lake.
+func upload(b *testing.B, store *minio.Client, folder string, l deltatest.Large) {
+	b.Helper()
 	var uploads errgroup.Group
 	uploads.SetLimit(32)
 	put := func(name string, content []byte, written time.Time) error {
 		uploads.Go(func() error {
 			options := minio.PutObjectOptions{Internal: minio.AdvancedPutOptions{SourceMTime: written}}
-			_, err := store.PutObject(b.Context(), "lake", "lake.db/large/"+name, bytes.NewReader(content), int64(len(content)), options)
+			_, err := store.PutObject(b.Context(), "lake", folder+name, bytes.NewReader(content), int64(len(content)), options)
 			return err
 		})
 		return nil
 	}
-	err = l.Data(func(key string, written time.Time) error { return put(key, []byte{0}, written) })
+	err := l.Data(func(key string, written time.Time) error { return put(key, []byte{0}, written) })
 	if err == nil {
 		err = l.Log(func(name string, content []byte, written time.Time) error {
 			return put("_delta_log/"+name, content, written)
@@ -280,11 +295,6 @@ func benchMinIO(b *testing.B, l deltatest.Large) {
 	if err := errors.Join(err, uploads.Wait()); err != nil {
 		b.Fatal(err)
 	}
-	in := func(b *testing.B) race {
-		return inS3(b, "http://"+address, enginetest.MinIOUser, enginetest.MinIOPassword, race{truth: truthOf(l)})
-	}
-	b.Run("all", func(b *testing.B) { compare(b, in(b)) })
-	b.Run("lite", func(b *testing.B) { compare(b, in(b).lightly()) })
 }
 
 // inSlowS3 is a table in a store that counts what it is asked, and takes any key.

@@ -173,10 +173,7 @@ func middle[T time.Duration | float64](all []T) T {
 func agent(b *testing.B, r race) *contender {
 	dir := b.TempDir()
 	config := filepath.Join(dir, "flumen.yaml")
-	text := "name: bench\nservices: {}\n" + r.spec + ", defaults: {data: 7d, vacuum: " + r.vacuum() + ", min_age: 1 microsecond, max_delete_files: 10000000}}\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	configure(b, config, r, "vacuum: "+r.vacuum())
 	return &contender{name: "the agent", round: func(b *testing.B, t *took) []string {
 		state, err := os.MkdirTemp(dir, "state")
 		if err != nil {
@@ -186,6 +183,15 @@ func agent(b *testing.B, r race) *contender {
 		checkPlan(b, r, t.run(b, r, os.Getenv("FLUMEN_BENCH_AGENT"), "retention", "plan", "-o", "json", "-f", config, "--state", state))
 		return planned(b, state)
 	}}
+}
+
+// configure writes a file for the agent, with more of the rule.
+func configure(b *testing.B, path string, r race, rule string) {
+	b.Helper()
+	text := "name: bench\nservices: {}\n" + r.spec + ", defaults: {data: 7d, min_age: 1 microsecond, max_delete_files: 10000000, " + rule + "}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // checkPlan fails unless the agent counts as many files of each kind as there are.
@@ -243,17 +249,23 @@ func planned(b *testing.B, state string) (names []string) {
 // deltalakes are delta-rs in all versions there are.
 func deltalakes(b *testing.B, r race) (all []*contender) {
 	for _, python := range filepath.SplitList(os.Getenv("FLUMEN_BENCH_DELTALAKE")) {
-		version, err := exec.CommandContext(b.Context(), python, "-c", "import deltalake; print(deltalake.__version__)").Output()
-		if err != nil {
-			b.Fatalf("%s has no deltalake: %v", python, err)
-		}
 		out := filepath.Join(b.TempDir(), "names")
-		all = append(all, &contender{name: "delta-rs " + strings.TrimSpace(string(version)), round: func(b *testing.B, t *took) []string {
+		all = append(all, &contender{name: deltalake(b, python), round: func(b *testing.B, t *took) []string {
 			t.run(b, r, python, "testdata/vacuum.py", r.vacuum(), r.table, out, r.endpoint)
 			return namesIn(b, out)
 		}})
 	}
 	return all
+}
+
+// deltalake is the name of delta-rs with its version.
+func deltalake(b *testing.B, python string) string {
+	b.Helper()
+	version, err := exec.CommandContext(b.Context(), python, "-c", "import deltalake; print(deltalake.__version__)").Output()
+	if err != nil {
+		b.Fatalf("%s has no deltalake: %v", python, err)
+	}
+	return "delta-rs " + strings.TrimSpace(string(version))
 }
 
 // namesIn reads a file of names.
