@@ -62,7 +62,7 @@ func health(args []string) {
 	if len(args) > 0 && is(told) {
 		lasts, _ := time.ParseDuration(args[0])
 		for end := time.Now().Add(lasts); is(ready) && time.Now().Before(end); {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 	}
 	if !is(ready) {
