@@ -25,7 +25,7 @@ func TestLakehouseForbiddenActsAreRefusedAndLogged(t *testing.T) {
 	t.Run("Superset", func(t *testing.T) { supersetRefuses(t, l.in(t)) })
 }
 
-// logs expects one line of a service's log to have all these texts, within a minute.
+// logs waits until one line of a service's log has all these texts.
 func (l *lakehouse) logs(service string, texts ...string) {
 	l.t.Helper()
 	var log string

@@ -31,7 +31,7 @@ const HealthySleeper = "flumen-test/sleeper:with-health"
 
 // Check is the health check of HealthySleeper, in the form of a Dockerfile. An engine takes as much
 // of the processor for one as for a tenth of a container's start, and begins the next one a second after it has ended:
-// one of a container that is healthy lasts for as long as it stays so.
+// one of a container that is healthy lasts a minute, or until it is not.
 const Check = `HEALTHCHECK --interval=1s --timeout=10m --retries=3 CMD ["/sleeper", "health", "1m"]`
 
 const contentLabel = "dev.flumen.test.content"
