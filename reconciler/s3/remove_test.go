@@ -224,7 +224,9 @@ func (w *world) mustHold(b *spec.Bucket, key string) {
 func (w *world) mustBeGone(b *spec.Bucket) {
 	w.Helper()
 	if there, err := w.hand.BucketExists(w.Context(), b.Name); there || err != nil {
-		w.Errorf("%s is there: %t, %v", b.Name, there, err)
+		tags, tagless := w.hand.GetBucketTagging(w.Context(), b.Name)
+		listed, unlisted := w.hand.ListBuckets(w.Context())
+		w.Errorf("%s is there: %t, %v; its tags %v, %v; all there are: %v, %v", b.Name, there, err, tags, tagless, listed, unlisted)
 	}
 }
 

@@ -184,8 +184,19 @@ func (w *world) mark(b *spec.Bucket, marks map[string]string) {
 	if len(marks) == 0 {
 		return
 	}
-	if err := w.tag(b, marks); err != nil {
-		w.Fatal(err)
+	// By MinIO's code a look at a bucket that is just made may put its memory of a bucket without
+	// tags in the place of one with them, so they are seen before anything builds on them.
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		err := w.tag(b, marks)
+		if err == nil {
+			_, err = w.hand.GetBucketTagging(w.Context(), b.Name)
+		}
+		if err == nil {
+			return
+		}
+		if codeOf(err) != "NoSuchTagSet" || time.Now().After(end) {
+			w.Fatal(err)
+		}
 	}
 }
 
