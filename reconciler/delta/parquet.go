@@ -221,38 +221,73 @@ func text(v parquet.Value) string {
 	return string(v.ByteArray())
 }
 
-// eachFile goes through the files that the rows add and remove.
-func (c columns) eachFile(action, number string, each func(fileRow) error) (err error) {
+// eachFile goes through the files that the rows add and remove. Rows are read while those before them are heard of.
+func (c columns) eachFile(action, number string, each func(fileRow) error) error {
+	batches, enough := make(chan []fileRow, 1), make(chan struct{})
+	var unsound error
+	go func() {
+		defer close(batches)
+		unsound = c.read(action, number, func(rows []fileRow) bool {
+			select {
+			case batches <- rows:
+				return true
+			case <-enough:
+				return false
+			}
+		})
+	}()
+	defer func() {
+		close(enough)
+		for range batches { // until nobody reads the file any more
+		}
+	}()
+	for rows := range batches {
+		for _, row := range rows {
+			if err := each(row); err != nil {
+				return err
+			}
+		}
+	}
+	return unsound
+}
+
+// read reads the rows in batches, as long as somebody takes them.
+func (c columns) read(action, number string, take func([]fileRow) bool) (err error) {
 	defer recovered(&err)
 	for _, group := range c.RowGroups() {
-		if err := c.eachOf(group, action, number, each); err != nil {
+		if more, err := c.readGroup(group, action, number, take); err != nil || !more {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c columns) eachOf(group parquet.RowGroup, action, number string, each func(fileRow) error) error {
+func (c columns) readGroup(group parquet.RowGroup, action, number string, take func([]fileRow) bool) (more bool, err error) {
 	of := c.fileColumns(group, action, number)
 	if of.path == nil {
-		return nil
+		return true, nil
 	}
 	defer func() {
 		for _, one := range of.cursors() {
 			one.close()
 		}
 	}()
+	var rows []fileRow
 	for range group.NumRows() {
 		row, err := of.next()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if row.path == "" {
 			continue
 		}
-		if err := each(row); err != nil {
-			return err
+		if rows = append(rows, row); len(rows) < valuesAtOnce {
+			continue
 		}
+		if !take(rows) {
+			return false, nil
+		}
+		rows = make([]fileRow, 0, valuesAtOnce)
 	}
-	return nil
+	return len(rows) == 0 || take(rows), nil
 }
