@@ -36,7 +36,15 @@ func (l *listing) files(ctx context.Context, r reading) func(do func(proof.File)
 		}
 	}
 	return func(do func(proof.File) error) error {
+		ctx, cancel := context.WithCancel(ctx)
 		var keys []string
+		under := r.lookAt(ctx, nil) // what is looked at while more is read
+		defer func() { cancel(); <-under.done }()
+		turn := func() error {
+			looked := under
+			under, keys = r.lookAt(ctx, keys), nil
+			return r.hear(looked, do)
+		}
 		err := l.each(func(f proof.File, _ int) error {
 			if r.one.beside(f) == nil && r.one.state.Lives(f.Key) {
 				return nil
@@ -44,25 +52,40 @@ func (l *listing) files(ctx context.Context, r reading) func(do func(proof.File)
 			if keys = append(keys, f.Key); len(keys) < lookedAtOnce {
 				return nil
 			}
-			err := r.lookAt(ctx, keys, do)
-			keys = keys[:0]
-			return err
+			return turn()
 		})
-		if err == nil {
-			err = r.lookAt(ctx, keys, do)
+		for range 2 { // the rest, and then what is under way
+			if err == nil {
+				err = turn()
+			}
 		}
 		r.one.CountLive(r.one.state.Lived())
 		return err
 	}
 }
 
-// lookAt looks at files that were named, and gives them to do. One that is not there any more is none.
-func (r reading) lookAt(ctx context.Context, keys []string, do func(proof.File) error) error {
-	files, err := r.t.statAll(ctx, keys)
-	if err != nil {
-		return err
+// looking is a look at files that were named, which goes on meanwhile.
+type looking struct {
+	done  chan struct{}
+	files []*proof.File
+	err   error
+}
+
+func (r reading) lookAt(ctx context.Context, keys []string) *looking {
+	l := &looking{done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		l.files, l.err = r.t.statAll(ctx, keys)
+	}()
+	return l
+}
+
+// hear gives the files that were looked at to do. One that is not there any more is none.
+func (r reading) hear(l *looking, do func(proof.File) error) error {
+	if <-l.done; l.err != nil {
+		return l.err
 	}
-	for _, f := range files {
+	for _, f := range l.files {
 		if f == nil {
 			continue
 		}
