@@ -48,7 +48,7 @@ func (r reading) expired(ctx context.Context) error {
 		one.Findings = append(one.Findings, *why)
 	}
 	for _, c := range all {
-		sound, err := t.sound(ctx, s.Log, c)
+		sound, err := t.sound(ctx, s.Log, c, one.whole)
 		if err == nil && sound && goes {
 			if sound, err = r.vouched(ctx, t, s.Terms, c); err == nil && !sound {
 				one.find(proof.FoundLogKept, proof.EffectNote, "the checkpoint of version %d is not what the log before it says, so that it cannot take its place", c.Version)
@@ -99,14 +99,14 @@ func (p *planning) vouched(ctx context.Context, t *table, terms proof.Terms, c p
 }
 
 // sound tells whether a checkpoint can be read whole, its commit is there, and it has as many
-// files as its .crc says, if there is one.
-func (t *table) sound(ctx context.Context, l proof.Log, c proof.Checkpoint) (bool, error) {
+// files as its .crc says, if there is one. What was read whole already is not read again.
+func (t *table) sound(ctx context.Context, l proof.Log, c proof.Checkpoint, whole wholes) (bool, error) {
 	if !slices.ContainsFunc(l.Run, func(f proof.LogFile) bool { return f.Version == c.Version }) {
 		return false, nil
 	}
-	var n int64
+	n, known := whole[c.String()]
 	_, err := t.readHead(ctx, c)
-	if err == nil {
+	if err == nil && !known {
 		err = t.readFiles(ctx, c, files{add: func(proof.Add) error { n++; return nil }, remove: func(proof.Remove) error { return nil }})
 	}
 	var corrupt *corruptError

@@ -20,6 +20,7 @@ type looked struct {
 	found      found
 	candidates *spill // noted with class and evidence; nil where nothing is known
 	state      *proof.State
+	whole      wholes // of its state
 	// Where there was a state: what comes after the plan, for this table and for those that it
 	// may use files of.
 	tail, clones *proof.Tail
@@ -248,11 +249,12 @@ type told struct {
 	state  *proof.State
 	doubts []proof.Finding
 	keep   time.Duration
+	whole  wholes
 }
 
 // learn takes down what a replay has told of a log.
 func (t *looked) learn(s snapshot, all told) {
-	t.state, t.now, t.Cutoff = all.state, all.state.Now, all.state.Cutoff
+	t.state, t.whole, t.now, t.Cutoff = all.state, all.whole, all.state.Now, all.state.Cutoff
 	t.ID, t.Version, t.Features, t.Keep = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names(), spec.Span(all.keep)
 	t.Choice = s.log.Choice()
 	t.Findings = append(append(t.Findings, s.found...), all.doubts...)
@@ -292,7 +294,8 @@ func (r reading) replayOnce(ctx context.Context, s snapshot, now time.Time) (tol
 		terms.Expired = func(key string) { kept = cmp.Or(kept, r.removed.add(proof.File{Key: key}, 0)) }
 	}
 	replay := proof.NewReplay(terms)
-	if err := cmp.Or(r.tell(ctx, r.t, s, replay), kept); err != nil {
+	whole, err := r.tell(ctx, r.t, s, replay)
+	if err = cmp.Or(err, kept); err != nil {
 		return told{}, err
 	}
 	if f, ok := s.log.Sums[s.log.Version]; ok {
@@ -311,11 +314,14 @@ func (r reading) replayOnce(ctx context.Context, s snapshot, now time.Time) (tol
 		return told{}, err
 	}
 	state, doubts := replay.Finish()
-	return told{state, append(doubts, against...), keep}, nil
+	return told{state, append(doubts, against...), keep, whole}, nil
 }
 
+// wholes are checkpoints that were read whole, by what they are called, and how many files each has.
+type wholes map[string]int64
+
 // tell has the replay hear of everything that the log holds, in the order that it needs.
-func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Replay) error {
+func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Replay) (wholes, error) {
 	commits := append(slices.Clone(s.log.Below), s.log.Run...)
 	slices.Reverse(commits)
 	p.progress.reading(len(commits))
@@ -333,19 +339,29 @@ func (p *planning) tell(ctx context.Context, t *table, s snapshot, r *proof.Repl
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	whole := wholes{}
+	read := func(c proof.Checkpoint, to files) error {
+		n, hear := int64(0), to.add
+		to.add = func(a proof.Add) error { n++; return hear(a) }
+		err := t.readFiles(ctx, c, to)
+		if err == nil {
+			whole[c.String()] = n
+		}
 		return err
 	}
 	if w := r.Witness; w != nil {
 		to := files{add: r.WitnessAdd, remove: func(m proof.Remove) error { return r.CheckpointRemove(w, m) }, protocol: r.WitnessProtocol}
-		if err := t.readFiles(ctx, *w, to); err != nil {
-			return err
+		if err := read(*w, to); err != nil {
+			return nil, err
 		}
 	}
 	if n := r.Newest; n != nil {
 		to := files{add: r.NewestAdd, remove: func(m proof.Remove) error { return r.CheckpointRemove(n, m) }}
-		return t.readFiles(ctx, *n, to)
+		return whole, read(*n, to)
 	}
-	return nil
+	return whole, nil
 }
 
 // judge goes through files. Of a list it is remembered since when it shows those that the log does not
