@@ -222,7 +222,8 @@ func text(v parquet.Value) string {
 }
 
 // eachFile goes through the files that the rows add and remove. Rows are read while those before them are heard of.
-func (c columns) eachFile(action, number string, each func(fileRow) error) error {
+func (c columns) eachFile(action, number string, each func(fileRow) error) (err error) {
+	defer recovered(&err) // of each, too
 	batches, enough := make(chan []fileRow, 1), make(chan struct{})
 	var unsound error
 	go func() {
