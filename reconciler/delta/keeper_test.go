@@ -27,6 +27,7 @@ type keeper struct {
 	ctx    context.Context
 	end    func() // of ctx
 	spark  delta.Spark
+	behind delta.Remover // in the place of its store; nil
 	tidy   delta.Tidy
 	quiet  func(time.Time) (time.Time, bool)
 }
@@ -39,9 +40,16 @@ func newKeeper(t *testing.T) *keeper {
 
 func (k *keeper) pause(why string) { k.paused.Store(&why) }
 
+func (k *keeper) remover() delta.Remover {
+	if k.behind != nil {
+		return k.behind
+	}
+	return k.Store
+}
+
 func (k *keeper) options() delta.Options {
 	return delta.Options{
-		Places:    []delta.Place{{Store: k.Store, Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
+		Places:    []delta.Place{{Store: k.remover(), Folder: "lake/wh", URL: "s3://lake/wh", Name: "minio"}},
 		Retention: spec.Retention{Defaults: k.rule, Window: k.window, Spark: spec.Spark{Timeout: 4 * time.Hour}},
 		Now:       func() time.Time { return k.agent },
 		Memory:    delta.NewMemory(k.dir),
@@ -64,7 +72,7 @@ func (k *keeper) run() proof.Table {
 	k.Helper()
 	r, err := delta.Run(k.ctx, delta.RunOptions{
 		Options: k.options(), Batch: k.batch, Tables: k.tables, OnlyVerify: k.verify, Spark: k.spark, Tidy: k.tidy, Quiet: k.quiet,
-		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.Store, nil },
+		Remover: func(context.Context, delta.Place) (delta.Remover, error) { return k.remover(), nil },
 		Answers: func(context.Context) error { return k.away },
 		Paused: func(context.Context) (string, error) {
 			if why := k.paused.Load(); why != nil {

@@ -20,7 +20,9 @@ type looked struct {
 	found      found
 	candidates *spill // noted with class and evidence; nil where nothing is known
 	state      *proof.State
-	whole      wholes // of its state
+	whole      wholes          // of its state
+	listedAt   time.Time       // when its log had been listed
+	log        []proof.LogFile // what was listed then, where the store may list late
 	// Where there was a state: what comes after the plan, for this table and for those that it
 	// may use files of.
 	tail, clones *proof.Tail
@@ -254,6 +256,9 @@ type told struct {
 
 // learn takes down what a replay has told of a log.
 func (t *looked) learn(s snapshot, all told) {
+	if t.listedAt = s.listedAt; t.mayListLate() {
+		t.log = s.log.All
+	}
 	t.state, t.whole, t.now, t.Cutoff = all.state, all.whole, all.state.Now, all.state.Cutoff
 	t.ID, t.Version, t.Features, t.Keep = s.head.Metadata.ID, s.log.Version, s.head.Protocol.Names(), spec.Span(all.keep)
 	t.Choice = s.log.Choice()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/flumendata/flumen-agent/reconciler/delta/proof"
 )
@@ -13,10 +14,11 @@ import (
 // snapshot is a table's log at one moment: what is in it, and the checkpoint that its state is
 // made of.
 type snapshot struct {
-	log    proof.Log
-	head   proof.Head
-	newest *proof.Checkpoint // nil: the state is made of commits alone
-	found  []proof.Finding
+	log      proof.Log
+	head     proof.Head
+	newest   *proof.Checkpoint // nil: the state is made of commits alone
+	found    []proof.Finding
+	listedAt time.Time // when the log had been listed
 }
 
 // look reads what the newest version says about the table. A checkpoint newer than upto, and one
@@ -26,7 +28,7 @@ func (t *table) look(ctx context.Context, upto int64, broken []string) (snapshot
 	if err != nil {
 		return snapshot{}, err
 	}
-	s := snapshot{}
+	s := snapshot{listedAt: time.Now()}
 	if s.log, err = proof.ReadLog(files); err != nil {
 		return s, &proof.Refusal{Why: err.Error(), Do: proof.MendLog}
 	}

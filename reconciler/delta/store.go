@@ -28,6 +28,12 @@ type Probing interface {
 	Probe(ctx context.Context, folder string) (time.Time, error)
 }
 
+// Late is a Store that may list what was written only some time later.
+type Late interface {
+	// Late tells whether this one may, for all that it has said so far.
+	Late() bool
+}
+
 // Store is where tables are. It can look and nothing else.
 type Store interface {
 	// List gives the files below a folder ("" or a path with a slash at its end) to each, one

@@ -43,7 +43,10 @@ const (
 // afterwards, and brings everything back if they are not.
 func (s *sweep) all(ctx context.Context) {
 	folder := s.memory.runFolder(s.run, s.t.memory)
-	err := s.begin(folder)
+	err := s.agree(ctx)
+	if err == nil {
+		err = s.begin(folder)
+	}
 	if s.journal != nil {
 		defer s.journal.close()
 	}

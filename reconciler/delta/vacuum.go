@@ -64,6 +64,9 @@ func (s *sweep) vacuumed(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.agree(ctx); err != nil {
+		return err
+	}
 	begin := func(ctx context.Context) error {
 		if err := s.permit(ctx); err != nil {
 			return err

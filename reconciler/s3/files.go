@@ -42,6 +42,13 @@ func (f *Files) Close() { f.connection.close() }
 // Clock is the store's, as its answers show it; zero before the first one.
 func (f *Files) Clock() time.Time { return f.clock.now() }
 
+// Late tells whether the store has not said that it is one of those that list at once what was written to them. See
+// delta.Late.
+func (f *Files) Late() bool {
+	name := f.connection.heard.server()
+	return name != serverMinIO && name != serverAWS
+}
+
 // Get reads an object. The error is fs.ErrNotExist if there is none.
 func (f *Files) Get(ctx context.Context, path string) (io.ReadCloser, error) {
 	bucket, key, _ := strings.Cut(path, "/")

@@ -134,6 +134,21 @@ func testFilesAreRead(w *world) {
 	}
 }
 
+func testListsAtOnce(w *world) { w.mustBeLate(false) }
+func testMayListLate(w *world) { w.mustBeLate(true) }
+
+// mustBeLate asks a store something, and expects that by its answer it may list late, or not.
+func (w *world) mustBeLate(want bool) {
+	w.Helper()
+	f, bucket := w.files()
+	if err := f.List(w.Context(), bucket+"/", false, func(string, int64, time.Time, string) error { return nil }); err != nil {
+		w.Fatal(err)
+	}
+	if late := f.Late(); late != want {
+		w.Errorf("it may list late: %t, want %t", late, want)
+	}
+}
+
 // testFilesAreLookedAt: one file is as a list shows it.
 func testFilesAreLookedAt(w *world) {
 	f, bucket := w.files()

@@ -31,6 +31,7 @@ func TestBucketsOfVersityGW(t *testing.T) {
 		"StoreOfAServiceIsFound":               testService,
 		"StoreWithTLSHasToBeTrusted":           testTLS,
 		"LongListsAreWhole":                    testLongListsAreWhole,
+		"ItMayListLate":                        testMayListLate,
 		"UsersAreRefusedByName":                testUsersOfVersityGW,
 		"UsageIsNotAskedFor":                   testUsageElsewhere,
 	} {

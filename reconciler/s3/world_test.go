@@ -81,6 +81,7 @@ func TestBuckets(t *testing.T) {
 		"FilesAskForNothingElse":               testFilesAskForNothingElse,
 		"FilesMayTakeLong":                     testFilesMayTakeLong,
 		"LongListsAreWhole":                    testLongListsAreWhole,
+		"ItListsAtOnce":                        testListsAtOnce,
 		"ListsFailWhole":                       testListsFailWhole,
 		"InterruptedAnywhereItIsMadeAfterAll":  testInterrupted,
 		"TwoAgentsEndAsOne":                    testTwoAgents,

@@ -140,3 +140,31 @@ func completeCheckpoints(files []LogFile) []Checkpoint {
 	})
 	return all
 }
+
+// Disagree gives the name of a commit up to a version that two lists of a log do not agree on; "" if there is none. Those
+// at the old end of the log may be gone by the later one: it was cleaned up.
+func Disagree(earlier, later []LogFile, upto int64) string {
+	counts := func(f LogFile) bool { return f.Kind == LogCommit && f.Version <= upto }
+	had, has, newest, oldest := map[int64]LogFile{}, map[int64]bool{}, int64(-1), upto
+	for _, f := range earlier {
+		if counts(f) {
+			had[f.Version], newest = f, max(newest, f.Version)
+		}
+	}
+	for _, f := range later {
+		if !counts(f) {
+			continue
+		}
+		one, ok := had[f.Version]
+		if !ok || one.Name != f.Name || one.Size != f.Size || one.Tag != f.Tag || !one.Written.Equal(f.Written) {
+			return f.Name
+		}
+		has[f.Version], oldest = true, min(oldest, f.Version)
+	}
+	for _, f := range earlier {
+		if counts(f) && !has[f.Version] && (f.Version > oldest || f.Version == newest) {
+			return f.Name
+		}
+	}
+	return ""
+}
