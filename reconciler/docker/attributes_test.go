@@ -45,7 +45,7 @@ var attributes = []struct {
 	{"no restart", func(s *spec.Service) { s.Restart = "no" }, func(s *spec.Service) { s.Restart = "unless-stopped" }, []string{"restart"}},
 	{"stop", func(s *spec.Service) { s.StopSignal, s.StopGrace = "SIGINT", ptr(1500*time.Millisecond) }, func(s *spec.Service) { s.StopSignal, s.StopGrace = "SIGTERM", nil }, []string{"stop_grace_period", "stop_signal"}},
 	{"healthcheck", func(s *spec.Service) {
-		s.Health = &spec.Health{Test: []string{"CMD", "/sleeper", "health"}, Interval: 500 * time.Millisecond, Timeout: 2 * time.Second, StartPeriod: time.Second, Retries: 5}
+		s.Health = &spec.Health{Test: []string{"CMD", "/sleeper", "health"}, Interval: 500 * time.Millisecond, Timeout: 2 * time.Minute, StartPeriod: time.Second, Retries: 5}
 	}, func(s *spec.Service) {
 		s.Health = &spec.Health{Test: []string{"CMD", "/sleeper", "health"}, Interval: 300 * time.Millisecond, Retries: 4}
 	}, []string{"healthcheck.interval", "healthcheck.retries", "healthcheck.start_period", "healthcheck.timeout"}},

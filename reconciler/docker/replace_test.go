@@ -242,14 +242,14 @@ func TestTimeoutRollsBack(t *testing.T) {
 		})
 		have := w.observe(w.desired(never)).Found[never.Ref()]
 		// Long enough for a busy engine to start it.
-		ctx, cancel := context.WithTimeoutCause(w.Context(), 10*time.Second, errors.New("not within the 10s of its tier"))
+		ctx, cancel := context.WithTimeoutCause(w.Context(), 30*time.Second, errors.New("not within the 30s of its tier"))
 		defer cancel()
 		err := w.target.Apply(ctx, plan.Replace{Want: never, Have: have}, silent{})
 		failure := (*plan.Failure)(nil)
 		if !errors.As(err, &failure) || !failure.RolledBack {
 			w.Fatalf("got %v, want a failure that was rolled back", err)
 		}
-		if !strings.Contains(failure.Reason, "not healthy yet: not within the 10s of its tier") {
+		if !strings.Contains(failure.Reason, "not healthy yet: not within the 30s of its tier") {
 			w.Errorf("it does not say whose time was up: %s", failure.Reason)
 		}
 		w.mustOnlySettle(w.desired(w.service("one")))

@@ -122,7 +122,7 @@ func (w *world) mustSettle() {
 		}
 		return err
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		err := all()
 		if err == nil {
 			return

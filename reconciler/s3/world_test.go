@@ -116,6 +116,7 @@ func newWorld(t *testing.T, address string) *world {
 	noService := func(context.Context, string, string, uint16) ([]string, error) { return nil, nil }
 	return &world{T: t, target: New(noService), hand: hand, store: &spec.Store{
 		Name: "minio", Endpoint: address, AccessKey: spec.Plain(enginetest.MinIOUser), SecretKey: spec.Sensitive(enginetest.MinIOPassword),
+		Timeout: 10 * time.Minute, // a store of tests may have to wait for its turn
 	}}
 }
 
@@ -187,7 +188,7 @@ func (w *world) mark(b *spec.Bucket, marks map[string]string) {
 	}
 	// By MinIO's code a look at a bucket that is just made may put its memory of a bucket without
 	// tags in the place of one with them, so they are seen before anything builds on them.
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		err := w.tag(b, marks)
 		if err == nil {
 			_, err = w.hand.GetBucketTagging(w.Context(), b.Name)

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long any one call may take: far more than a sound target needs.
-const patience = 60 * time.Second
+const patience = 10 * time.Minute
 
 // project is one project on the engine, and the words the tests are written in.
 type project struct {

@@ -29,7 +29,7 @@ func TestAliasesOfAliasesDoNotHang(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
 			_, err := Load(t.Context(), options(write(t, "flumen.yaml", "name: x\n"+content)))
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v: %v", took, err)
 			}
 		})

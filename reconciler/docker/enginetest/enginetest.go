@@ -104,7 +104,7 @@ func Project(t testing.TB, engine client.APIClient) string {
 	t.Helper()
 	name := "flumen-test-" + os.Getenv(runVariable) + strings.ToLower(rand.Text()[:8])
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 		defer cancel()
 		Clean(ctx, t, engine, name)
 	})
