@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -145,23 +146,24 @@ func run(t *testing.T, environ []string, program string, args ...string) (int, s
 // givenPorts are those of earlier calls, which may not be used yet.
 var givenPorts sync.Map
 
-// freePort gives a port that nobody uses, another one each time.
+// freePort gives a port that nobody uses, another one each time. It is none of those that a kernel or an engine gives out
+// by itself, or it may be taken before it is used, or while who has it is down.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	const first, n = 30000, 2768
+	for range 10 * n {
+		port := strconv.Itoa(first + rand.IntN(n))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		_, port, err := net.SplitHostPort(l.Addr().String())
 		l.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
 		if _, given := givenPorts.LoadOrStore(port, true); !given {
 			return port
 		}
 	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // TestAgentRunsInAContainer builds the image of the agent, has it follow a repository, and

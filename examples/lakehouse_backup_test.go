@@ -17,6 +17,13 @@ import (
 // has and a checksum of them, whatever their order. The count alone Trino may take from a table's log.
 func (l *lakehouse) everyTable() map[string]string {
 	l.t.Helper()
+	var err error
+	if !within(15*time.Minute, time.Second, func() bool {
+		_, err = l.trino("SELECT count(*) FROM delta.information_schema.tables")
+		return err == nil
+	}) {
+		l.t.Fatalf("Trino, which may only just have started, answers no query: %v", err)
+	}
 	sums := map[string]string{}
 	for _, catalog := range []string{"delta", "hive"} {
 		columns := l.columnsOfTables(catalog)

@@ -61,7 +61,9 @@ func TestAgentIsNotWaitedFor(t *testing.T) {
 		t.Error(agent, err)
 	}
 	release()
-	if agent, err := shop.agent(); err != nil || agent != nil {
+	// A program that another test has just forked holds the lock until it is executed.
+	if !within(patience, func() bool { agent, err := shop.agent(); return err == nil && agent == nil }) {
+		agent, err := shop.agent()
 		t.Error(agent, err)
 	}
 }

@@ -30,7 +30,7 @@ const (
 	soakTime     = time.Minute
 	// recovers is how long an agent may take, after the last fault, to have all as it should
 	// be: what failed waits for its time.
-	recovers = 3 * time.Minute
+	recovers = 15 * time.Minute
 )
 
 // soaked are three services of which the second can be told not to become ready.
