@@ -203,7 +203,7 @@ func (s *Store) Stirred() bool {
 func prepare(ctx context.Context, name string) (*sql.DB, error) {
 	pragmas := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "journal_size_limit(1048576)",
+		"journal_size_limit(1048576)",
 		"synchronous(FULL)", "foreign_keys(1)", "cache_size(-256)",
 	}, "_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", name+"?"+pragmas.Encode())
@@ -241,21 +241,36 @@ func check(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// migrate makes the tables that are not there. Where they are, it waits for nobody who writes.
 func migrate(ctx context.Context, db *sql.DB) error {
+	if done, err := migrated(ctx, db); done || err != nil {
+		return err
+	}
+	// The file keeps these, of which the first takes the lock of who writes also when it changes nothing.
+	if _, err := db.ExecContext(ctx, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"); err != nil {
+		return err
+	}
 	return change(ctx, db, func(tx *sql.Tx) error {
-		var have int
-		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		if done, err := migrated(ctx, tx); done || err != nil {
 			return err
-		}
-		switch {
-		case have == version:
-			return nil
-		case have > version:
-			return fmt.Errorf("it was written by a newer flumen-agent (format %d, this one knows %d): use that one, or name another directory with --state", have, version)
 		}
 		_, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d;", version))
 		return err
 	})
+}
+
+// migrated tells whether the tables are those of this version.
+func migrated(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (bool, error) {
+	var have int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		return false, err
+	}
+	if have > version {
+		return false, fmt.Errorf("it was written by a newer flumen-agent (format %d, this one knows %d): use that one, or name another directory with --state", have, version)
+	}
+	return have == version, nil
 }
 
 // change does several things, or none of them.
